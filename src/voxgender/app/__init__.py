@@ -1,0 +1,1 @@
+"""The service without a protocol: settings, admission, tasks, the store, and what wires them."""

@@ -1,0 +1,98 @@
+"""The licence: who may have how much work done, until when. A local file; nothing is asked over a network."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from voxgender.core.errors import LicenceExpiredError, SettingsError
+
+Resource: TypeAlias = Literal["voiceprints", "audio_s"]
+Period: TypeAlias = Literal["day", "month", "year", "total"]
+
+
+class Capacity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much may be used in one period; None means without bound."""
+
+    period: Period
+    voiceprints: int | None = None
+    audio_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What one task uses up, to be booked in the transaction that stores the task.
+
+    Attributes:
+        resource: What is used.
+        amount: How much of it.
+        period: Label of the period it counts in, like ``month 2026-11``.
+        capacity: The most that the period allows; None for no bound.
+    """
+
+    resource: Resource
+    amount: float
+    period: str
+    capacity: float | None
+
+
+class Licence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A licence as its file writes it.
+
+    Attributes:
+        licensee: Whose it is.
+        valid_until: The moment it ends, with a time zone.
+        capacity: What it allows in each period; None allows everything.
+    """
+
+    licensee: str
+    valid_until: dt.datetime
+    capacity: Capacity | None = None
+
+    def charge(self, resource: Resource, amount: float, now_s: float) -> Charge:
+        """Return the charge for ``amount`` of ``resource`` at the moment ``now_s`` (UTC epoch seconds).
+
+        Raises:
+            LicenceExpiredError: Where the licence has ended.
+
+        Example:
+            >>> until = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
+            >>> licence = Licence("ACME", until, Capacity("month", voiceprints=1000))
+            >>> licence.charge("voiceprints", 3, now_s=1795000000)
+            Charge(resource='voiceprints', amount=3, period='month 2026-11', capacity=1000)
+        """
+        now = dt.datetime.fromtimestamp(now_s, dt.UTC)
+        if now >= self.valid_until:
+            raise LicenceExpiredError(f"the licence ended on {self.valid_until.isoformat()}; renew it")
+        if self.capacity is None:
+            return Charge(resource, amount, "total", None)
+        bound = self.capacity.voiceprints if resource == "voiceprints" else self.capacity.audio_s
+        return Charge(resource, amount, _label(self.capacity.period, now), bound)
+
+
+def read_licence(path: Path) -> Licence:
+    """Return the licence that a file holds.
+
+    Raises:
+        SettingsError: Where the file cannot be read or is no licence; the message names the file and what is wrong.
+    """
+    try:
+        licence = msgspec.json.decode(path.read_bytes(), type=Licence)
+    except OSError as error:
+        raise SettingsError(f"VOXGENDER_LICENCE_FILE is {path}: {error.strerror or 'it cannot be read'}") from None
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise SettingsError(f"VOXGENDER_LICENCE_FILE is {path}, which is no licence: {error}") from None
+    if licence.valid_until.tzinfo is None:
+        raise SettingsError(
+            f"VOXGENDER_LICENCE_FILE is {path}: valid_until needs a time zone, like 2027-01-01T00:00:00Z"
+        )
+    return licence
+
+
+def _label(period: Period, now: dt.datetime) -> str:
+    labels = {"day": f"day {now:%Y-%m-%d}", "month": f"month {now:%Y-%m}", "year": f"year {now:%Y}", "total": "total"}
+    return labels[period]

@@ -1,0 +1,144 @@
+"""The service: what every protocol calls. It wires scorer, store, licence and limits, and knows no protocol itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from voxgender.app.admission import Admission
+from voxgender.app.licence import read_licence
+from voxgender.app.settings import Settings
+from voxgender.app.sqlite_store import SqliteStore
+from voxgender.app.store import Store
+from voxgender.app.task import Task, TaskState
+from voxgender.core.calibration import Decision
+from voxgender.core.errors import RequestValidationError, VoxgenderError
+from voxgender.core.scorer import Scorer
+from voxgender.files.heads import load_scorer
+
+INLINE_ITEMS: Final = 128
+"""Up to so many voiceprints are scored on the event loop: they take less time than handing them to a thread."""
+
+log = structlog.get_logger()
+
+
+class Service:
+    """Accepts tasks and tells of them.
+
+    Args:
+        settings: How it is to work.
+        scorer: Scores voiceprints.
+        store: Keeps tasks.
+        admission: Limits callers and prices work.
+    """
+
+    def __init__(self, settings: Settings, scorer: Scorer, store: Store, admission: Admission) -> None:
+        self.settings = settings
+        self.scorer = scorer
+        self.store = store
+        self.admission = admission
+        self._decision = Decision(settings.male_prior, settings.min_probability)
+        self._sweeper: asyncio.Task[None] | None = None
+
+    @classmethod
+    def of_settings(cls, settings: Settings) -> Service:
+        """Return the service that the settings describe; nothing is started yet.
+
+        Raises:
+            SettingsError: Where the licence file cannot be used.
+            ModelError: Where the model cannot be loaded.
+        """
+        licence = read_licence(settings.licence_file) if settings.licence_file else None
+        store = SqliteStore(Path(settings.store_url.removeprefix("sqlite:///")), settings.storage_capacity_bytes)
+        scorer = load_scorer(settings.model)
+        return cls(settings, scorer, store, Admission(settings.rate_limit, licence))
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it takes requests: it has started and is not stopping."""
+        return self._sweeper is not None and not self._sweeper.done()
+
+    async def start(self) -> None:
+        """Open the store and begin to forget what expires."""
+        await self.store.open()
+        self._sweeper = asyncio.create_task(self._sweep())
+
+    async def stop(self) -> None:
+        """Finish what was begun and close the store."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._sweeper
+        await self.store.close()
+
+    async def submit_voiceprints(self, texts: Sequence[object]) -> Task:
+        """Score Base64 voiceprints and store the finished task.
+
+        Args:
+            texts: The voiceprints, in the order in which the results are wanted. What is no text is an error of its
+                item.
+
+        Returns:
+            The task, which is durable by then.
+
+        Raises:
+            RequestValidationError: Where there are none, or more than the settings allow.
+            VoiceprintListError: Where items cannot be scored; it tells of each.
+            LicenceExpiredError: Where the licence has ended.
+            LicenceCapacityError: Where the licence does not allow so many more.
+            StorageFullError: Where the store has no room.
+        """
+        self._check_count(len(texts))
+        now_s = time.time()
+        charge = self.admission.charge("voiceprints", len(texts), now_s)
+        if len(texts) <= INLINE_ITEMS:
+            results = self.scorer.score_base64(texts, self._decision)
+        else:
+            results = await asyncio.to_thread(self.scorer.score_base64, texts, self._decision)
+        task = Task(uuid.uuid4(), TaskState.DONE, now_s, now_s + self.settings.task_ttl_s, results)
+        await self.store.add(task, charge)
+        log.info("task accepted", task_id=str(task.task_id), state=task.state, voiceprints=len(texts))
+        return task
+
+    async def task(self, task_id: uuid.UUID) -> Task:
+        """Return a task.
+
+        Raises:
+            TaskNotFoundError: Where it is unknown or has expired.
+        """
+        return await self.store.get(task_id)
+
+    def _check_count(self, count: int) -> None:
+        location, most = ("body", "voiceprints"), self.settings.max_voiceprints
+        if count == 0:
+            raise RequestValidationError(
+                "The list must hold at least 1 voiceprint.", location, "list.too-short", min_items=1
+            )
+        if count > most:
+            raise RequestValidationError(
+                f"The list holds {count} voiceprints; at most {most} are allowed. Send them in several requests.",
+                location,
+                "list.too-long",
+                items=count,
+                max_items=most,
+            )
+
+    async def _sweep(self) -> None:
+        """Delete what has expired, again and again; a store that fails for a while does not end it."""
+        interval_s = min(60.0, max(0.2, self.settings.task_ttl_s / 4))
+        while True:
+            try:
+                forgotten = await self.store.forget_expired()
+            except VoxgenderError as error:
+                log.warning("expired tasks could not be deleted", error=str(error))
+            else:
+                if forgotten:
+                    log.info("expired tasks deleted", tasks=forgotten)
+            await asyncio.sleep(interval_s)

@@ -1,0 +1,85 @@
+"""Settings: each declared once, read from the environment here and nowhere else, given by flags of the same name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import limits
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from voxgender.core.errors import SettingsError
+
+ENV_PREFIX: Final = "VOXGENDER_"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set about the service; each field is an environment variable and a flag of ``serve``."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    store_url: str = Field("sqlite:///voxgender.db", description="Where tasks live: sqlite:///PATH.")
+    task_ttl_s: float = Field(3600.0, gt=0, le=10 * 365 * 86400, description="Seconds that a finished task is kept.")
+    max_voiceprints: int = Field(50_000, ge=1, description="Most voiceprints in one request.")
+    max_body_bytes: int = Field(128 * 1024**2, ge=1, description="Largest request body in bytes.")
+    storage_capacity_bytes: int = Field(1024**3, ge=1, description="Most bytes that tasks and results may take up.")
+    rate_limit: str | None = Field(
+        None, description='Requests a client may send, like "1 per 5 second"; none: no limit.'
+    )
+    licence_file: Path | None = Field(None, description="JSON file of a licence that bounds the work; none: unlimited.")
+    male_prior: float = Field(0.5, gt=0, lt=1, description="Probability of a male voice before anything is heard.")
+    min_probability: float = Field(0.5, ge=0.5, lt=1, description="A gender under this probability is told as unknown.")
+    model: str = Field(
+        "ge2e-1", min_length=1, description="Model: a shipped model's id, or the path of a model folder."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+
+    @field_validator("store_url")
+    @classmethod
+    def _known_store(cls, url: str) -> str:
+        if not url.startswith("sqlite:///") or url == "sqlite:///":
+            raise ValueError("must look like sqlite:///tasks.db or sqlite:////var/lib/voxgender/tasks.db")
+        return url
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _readable_limit(cls, text: str | None) -> str | None:
+        if text is not None:
+            try:
+                limits.parse(text)
+            except ValueError:
+                raise ValueError('must look like "1 per 5 second" or "100 per minute"') from None
+        return text
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Return the settings: flags first, then environment variables, then defaults.
+
+    Args:
+        **flags: Values by field name; None means not given.
+
+    Raises:
+        SettingsError: Where a value cannot be; one sentence that names the setting and the value.
+
+    Example:
+        >>> load_settings(port=9000).port
+        9000
+        >>> load_settings(port=99999)
+        Traceback (most recent call last):
+        ...
+        voxgender.core.errors.SettingsError: VOXGENDER_PORT (--port) is 99999: input should be less than ...
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        reason = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(
+            f"{ENV_PREFIX}{name.upper()} (--{name.replace('_', '-')}) is {first['input']!s:.200}: "
+            f"{reason[0].lower()}{reason[1:]}"
+        ) from None

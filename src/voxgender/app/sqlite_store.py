@@ -1,0 +1,328 @@
+"""The embedded store: one SQLite file in WAL mode, one writer thread that commits in groups.
+
+A durable commit waits for the disk. So the writer takes everything that waits, does it in one transaction with a
+savepoint for each piece, commits once, and only then answers all: a lone caller waits for one commit, and a hundred
+callers wait for one commit as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from voxgender.app.licence import Charge
+from voxgender.app.store import StoreUsage
+from voxgender.app.task import Task, TaskState
+from voxgender.core.calibration import Decision
+from voxgender.core.errors import (
+    LicenceCapacityError,
+    SettingsError,
+    StorageFullError,
+    StoreUnavailableError,
+    TaskNotFoundError,
+    VoxgenderError,
+)
+from voxgender.core.result import Results
+
+_T = TypeVar("_T")
+_Job = tuple[Callable[[sqlite3.Connection], Any], "Future[Any]"]
+
+SCHEMA_VERSION: Final = 1
+ROW_BYTES: Final = 256
+"""What a task takes up besides its result: its row, its index entries, and its share of the pages' slack."""
+GROUP_JOBS: Final = 256
+"""Most pieces of work in one commit, so that the first of them is not kept waiting."""
+EXPIRE_ROWS: Final = 500
+"""Most tasks deleted in one piece of work, so that new ones come in between."""
+
+SPARE_PAGES: Final = 64
+"""Free pages that stay in the file: giving them back and taking them again costs more than they are."""
+VACUUM_PAGES: Final = 10_000
+"""Most pages given back after one commit, 40 MB, so that new tasks do not wait for long."""
+
+_SCHEMA: Final = """
+CREATE TABLE task (
+    task_id BLOB PRIMARY KEY,
+    state TEXT NOT NULL,
+    created_s REAL NOT NULL,
+    expires_s REAL NOT NULL,
+    male_prior REAL NOT NULL,
+    min_probability REAL NOT NULL,
+    stored_bytes INTEGER NOT NULL,
+    result BLOB NOT NULL
+);
+CREATE INDEX task_expires ON task (expires_s);
+CREATE TABLE total (name TEXT PRIMARY KEY, amount INTEGER NOT NULL);
+INSERT INTO total VALUES ('tasks', 0), ('stored_bytes', 0);
+CREATE TABLE licence_use (
+    period TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    used REAL NOT NULL,
+    PRIMARY KEY (period, resource)
+);
+"""
+
+
+class SqliteStore:
+    """A :class:`~voxgender.app.store.Store` in one file.
+
+    Args:
+        path: The file; it is created where it is missing, and its folder too.
+        capacity_bytes: The most that tasks and results may take up.
+        now_s: Tells the time in UTC epoch seconds; tests hand in their own.
+    """
+
+    def __init__(self, path: Path, capacity_bytes: int, now_s: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._capacity_bytes = capacity_bytes
+        self._now_s = now_s
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._reads = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
+        self._thread: threading.Thread | None = None
+
+    def __repr__(self) -> str:
+        return f"SqliteStore({str(self._path)!r}, capacity_bytes={self._capacity_bytes})"
+
+    async def open(self) -> None:
+        """Create or upgrade the file and start the writer.
+
+        Raises:
+            SettingsError: Where the file cannot be opened, is no store, or is one of a later version.
+        """
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = self._connect()
+            _prepare(self._writer)
+            self._reader = self._connect()
+            self._reader.execute("PRAGMA query_only = ON")
+        except (OSError, sqlite3.Error) as error:
+            raise SettingsError(
+                f"VOXGENDER_STORE_URL is sqlite:///{self._path}, which cannot be used: {error}"
+            ) from None
+        self._thread = threading.Thread(target=self._write_all, name="store-writer")
+        self._thread.start()
+
+    async def close(self) -> None:
+        """Commit what waits and close the file."""
+        if self._thread is None:
+            return
+        self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._thread = None
+        self._reads.shutdown()
+        self._reader.close()
+        self._writer.close()
+
+    async def add(self, task: Task, charge: Charge | None) -> None:
+        """Store a task and book its charge, both or neither; returns once both are on disk."""
+        result = task.results.to_bytes()
+        stored_bytes = ROW_BYTES + len(result)
+        decision = task.results.decision
+        row = (
+            task.task_id.bytes,
+            task.state.value,
+            task.created_s,
+            task.expires_s,
+            decision.male_prior,
+            decision.min_probability,
+            stored_bytes,
+            result,
+        )
+
+        def insert(connection: sqlite3.Connection) -> None:
+            if charge is not None:
+                _book(connection, charge)
+            self._make_room(connection, stored_bytes)
+            connection.execute("INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+            _count(connection, 1, stored_bytes)
+
+        await self._write(insert)
+
+    async def get(self, task_id: UUID) -> Task:
+        """Return a task that has not expired."""
+        query = "SELECT state, created_s, expires_s, male_prior, min_probability, result FROM task"
+        rows = await self._read(f"{query} WHERE task_id = ? AND expires_s > ?", (task_id.bytes, self._now_s()))
+        if not rows:
+            raise TaskNotFoundError(f"there is no task {task_id}; it never was, or its result has expired")
+        state, created_s, expires_s, male_prior, min_probability, result = rows[0]
+        results = Results.from_bytes(result, Decision(male_prior, min_probability))
+        return Task(task_id, TaskState(state), created_s, expires_s, results)
+
+    async def forget_expired(self) -> int:
+        """Delete expired tasks in small pieces, give the file's free pages back, and return how many went."""
+        forgotten = 0
+        while True:
+            piece = await self._write(lambda connection: _expire(connection, self._now_s()))
+            forgotten += piece
+            if piece < EXPIRE_ROWS:
+                return forgotten
+
+    async def usage(self) -> StoreUsage:
+        """Return how full the store is."""
+        totals = dict(await self._read("SELECT name, amount FROM total", ()))
+        return StoreUsage(totals["tasks"], totals["stored_bytes"], self._capacity_bytes)
+
+    async def licence_used(self, period: str) -> Mapping[str, float]:
+        """Return what has been charged in a period, by resource."""
+        return dict(await self._read("SELECT resource, used FROM licence_use WHERE period = ?", (period,)))
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
+        # NORMAL would lose the last commits at a power cut; a task that was told as accepted must not be lost.
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    async def _read(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        def fetch() -> list[tuple[Any, ...]]:
+            return self._reader.execute(query, values).fetchall()
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._reads, fetch)
+        except sqlite3.Error as error:
+            raise StoreUnavailableError(f"the task store cannot be read: {error}") from error
+
+    async def _write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        done: Future[_T] = Future()
+        self._jobs.put((work, done))
+        # Shielded: what is on its way to the disk is not undone by a caller that goes away.
+        return await asyncio.shield(asyncio.wrap_future(done))
+
+    def _write_all(self) -> None:
+        while True:
+            group, more = self._next_group()
+            if group:
+                self._commit(group)
+            if not more:
+                return
+
+    def _next_group(self) -> tuple[list[_Job], bool]:
+        """Wait for work and take what is there; the second value is False once the store is to close."""
+        job = self._jobs.get()
+        group: list[_Job] = []
+        while job is not None:
+            group.append(job)
+            if len(group) == GROUP_JOBS or self._jobs.empty():
+                return group, True
+            job = self._jobs.get()
+        return group, False
+
+    def _commit(self, group: list[_Job]) -> None:
+        """Do a group's work in one transaction and answer each of its callers."""
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            outcomes = [_attempt(self._writer, work) for work, _ in group]
+            self._writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            outcomes = [_as_refusal(error)] * len(group)
+        # The file may be busy; then the pages stay free and go another time.
+        with contextlib.suppress(sqlite3.Error):
+            self._give_pages_back()
+        for (_, done), outcome in zip(group, outcomes, strict=True):
+            if isinstance(outcome, BaseException):
+                done.set_exception(outcome)
+            else:
+                done.set_result(outcome)
+
+    def _give_pages_back(self) -> None:
+        """Let the file shrink by the pages that deleted results have left, all but a few that the next ones will use."""
+        free_pages = self._writer.execute("PRAGMA freelist_count").fetchone()[0]
+        if free_pages > SPARE_PAGES:
+            # As a script, because the pragma does one page a step, and execute() takes one step.
+            self._writer.executescript(f"PRAGMA incremental_vacuum({min(free_pages - SPARE_PAGES, VACUUM_PAGES)})")
+
+    def _make_room(self, connection: sqlite3.Connection, wanted_bytes: int) -> None:
+        """Check that ``wanted_bytes`` more fit; what has expired goes first.
+
+        Raises:
+            StorageFullError: Where they do not fit.
+        """
+        while _stored_bytes(connection) + wanted_bytes > self._capacity_bytes:
+            if not _expire(connection, self._now_s()):
+                raise StorageFullError(
+                    f"the task store holds {_stored_bytes(connection)} of {self._capacity_bytes} bytes and "
+                    f"{wanted_bytes} more do not fit; wait until results expire, or raise "
+                    "VOXGENDER_STORAGE_CAPACITY_BYTES"
+                )
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Create the schema in a new file; check the version of an existing one."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA_VERSION:
+        raise sqlite3.DatabaseError(f"it was written by a later voxgender (schema {version}, this is {SCHEMA_VERSION})")
+    if version == 0:
+        # It must be set before the first table, and gives expired results' pages back to the file system.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.execute("PRAGMA journal_mode = WAL")
+    if version == 0:
+        connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+
+
+def _attempt(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], Any]) -> Any:
+    """Do one piece of a group's work; return its value, or the error after which nothing of it is left."""
+    connection.execute("SAVEPOINT piece")
+    try:
+        outcome = work(connection)
+    except Exception as error:
+        if not connection.in_transaction:
+            # A full disk makes SQLite roll everything back by itself: then the whole group has failed.
+            raise
+        connection.execute("ROLLBACK TO piece")
+        outcome = _as_refusal(error) if isinstance(error, sqlite3.Error) else error
+    connection.execute("RELEASE piece")
+    return outcome
+
+
+def _as_refusal(error: sqlite3.Error) -> VoxgenderError:
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        return StorageFullError("the disk of the task store is full; free some space")
+    return StoreUnavailableError(f"the task store cannot be written: {error}")
+
+
+def _book(connection: sqlite3.Connection, charge: Charge) -> None:
+    """Add a charge to what its period has used.
+
+    Raises:
+        LicenceCapacityError: Where the period does not allow it.
+    """
+    query = "SELECT used FROM licence_use WHERE period = ? AND resource = ?"
+    row = connection.execute(query, (charge.period, charge.resource)).fetchone()
+    used = (row[0] if row else 0.0) + charge.amount
+    if charge.capacity is not None and used > charge.capacity:
+        raise LicenceCapacityError(
+            f"the licence allows {charge.capacity:g} {charge.resource} in its period ({charge.period}); "
+            f"{used - charge.amount:g} are used and {charge.amount:g} more were asked for"
+        )
+    connection.execute("INSERT OR REPLACE INTO licence_use VALUES (?, ?, ?)", (charge.period, charge.resource, used))
+
+
+def _expire(connection: sqlite3.Connection, now_s: float) -> int:
+    """Delete some expired tasks and return how many."""
+    query = "SELECT rowid, stored_bytes FROM task WHERE expires_s <= ? LIMIT ?"
+    expired = connection.execute(query, (now_s, EXPIRE_ROWS)).fetchall()
+    if expired:
+        connection.executemany("DELETE FROM task WHERE rowid = ?", [(row,) for row, _ in expired])
+        _count(connection, -len(expired), -sum(stored_bytes for _, stored_bytes in expired))
+    return len(expired)
+
+
+def _count(connection: sqlite3.Connection, tasks: int, stored_bytes: int) -> None:
+    change = [(tasks, "tasks"), (stored_bytes, "stored_bytes")]
+    connection.executemany("UPDATE total SET amount = amount + ? WHERE name = ?", change)
+
+
+def _stored_bytes(connection: sqlite3.Connection) -> int:
+    query = "SELECT amount FROM total WHERE name = 'stored_bytes'"
+    stored: int = connection.execute(query).fetchone()[0]
+    return stored

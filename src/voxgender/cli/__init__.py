@@ -1,0 +1,55 @@
+"""The command line. Each command is a file of its own, and is only loaded when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Final
+
+import click
+
+from voxgender.core.errors import SettingsError, VoxgenderError
+
+COMMANDS: Final = ("serve", "extract", "identify", "models", "train", "evaluate", "doctor")
+
+EXIT_SOME_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+
+
+class _Commands(click.Group):
+    """Finds a command in the module of its name, so that ``extract`` does not load what ``serve`` needs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"voxgender.cli.{cmd_name}").command
+        return command
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="voxgender")
+def commands() -> None:
+    """Tell the perceived gender of a voice, from recordings or voiceprints."""
+
+
+def main() -> None:
+    """Run the command line; errors become one line on standard error and an exit code."""
+    try:
+        code = commands.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except VoxgenderError as error:
+        click.echo(f"voxgender: {error}", err=True)
+        code = EXIT_USAGE if isinstance(error, SettingsError) else EXIT_SOME_FAILED
+    except BrokenPipeError:
+        # Whoever read our output has enough; what is left in the buffer must not complain at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,117 @@
+"""``voxgender identify``: recordings and voiceprints to results."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Final, Protocol
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from voxgender.cli import EXIT_SOME_FAILED
+from voxgender.cli.files import for_each, source_of
+from voxgender.core.calibration import Decision
+from voxgender.core.result import Result
+from voxgender.core.voiceprint import encode_voiceprint
+from voxgender.files.heads import load_scorer
+from voxgender.files.models import find_model
+from voxgender.files.recording import read_voiceprint
+
+COLUMNS = ("file", "gender", "probability_male", "probability_female", "llr", "speech_s")
+
+
+@click.command("identify")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--format", "form", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True)
+@click.option("--male-prior", default=0.5, show_default=True, help="Probability of a male voice beforehand.")
+@click.option("--min-probability", default=0.5, show_default=True, help="Tell a gender below it as unknown.")
+@click.option("--model", default="ge2e-1", show_default=True, help="Shipped model's id, or path of a model folder.")
+@click.pass_context
+def command(
+    ctx: click.Context, files: tuple[str, ...], form: str, male_prior: float, min_probability: float, model: str
+) -> None:
+    """Tell the perceived gender of the voice in each FILE: a recording, or a voiceprint in binary or Base64.
+
+    llr is the natural logarithm of the likelihood ratio of male against female. A file - is standard input.
+    """
+    from voxgender.files.extraction import Extractor
+
+    decision = Decision(male_prior, min_probability)
+    scorer = load_scorer(model)
+
+    @cache
+    def extractor() -> Extractor:
+        return Extractor(find_model(model) / "extractor")
+
+    def work(name: str) -> Result:
+        voiceprint = read_voiceprint(source_of(name), extractor)
+        return scorer.score_bytes([encode_voiceprint(voiceprint, "float32")], decision)[0]
+
+    output: _Output = OUTPUTS[form]()
+    failed = for_each(files, "listening", work, output.add)
+    output.end()
+    if failed:
+        ctx.exit(EXIT_SOME_FAILED)
+
+
+class _Output(Protocol):
+    def add(self, name: str, result: Result) -> None:
+        """Take the result of a file."""
+
+    def end(self) -> None:
+        """All results have been taken."""
+
+
+class _TableOutput:
+    def __init__(self) -> None:
+        self._table = Table("file", "gender", "probability", "llr", "speech", box=None, pad_edge=False)
+        for column in self._table.columns[2:]:
+            column.justify = "right"
+
+    def add(self, name: str, result: Result) -> None:
+        if result.llr is None or result.male_probability is None:
+            numbers = ("-", "-")
+        else:
+            numbers = (f"{max(result.male_probability, 1 - result.male_probability):.1%}", f"{result.llr:+.2f}")
+        self._table.add_row(name, result.gender, *numbers, f"{result.speech_s:.1f} s")
+
+    def end(self) -> None:
+        if self._table.row_count:
+            # Into a file or a pipe, names are not cut to a terminal's width.
+            width = None if sys.stdout.isatty() else 10_000
+            console = Console(width=width, highlight=False, markup=False)
+            console.print(self._table)
+
+
+class _JsonLines:
+    def add(self, name: str, result: Result) -> None:
+        click.echo(json.dumps({"file": name, **result.as_dict()}, ensure_ascii=False))
+
+    def end(self) -> None:
+        sys.stdout.flush()
+
+
+class _CsvLines:
+    def __init__(self) -> None:
+        self._writer = csv.writer(sys.stdout, lineterminator="\n")
+        self._writer.writerow(COLUMNS)
+
+    def add(self, name: str, result: Result) -> None:
+        told = result.as_dict()
+        scores = {score["gender"]: score for score in told["scores"]}
+        numbers: list[object] = ["", "", ""]
+        if scores:
+            male, female = scores["male"], scores["female"]
+            numbers = [male["probability"], female["probability"], male["score_llr"]]
+        self._writer.writerow([name, result.gender, *numbers, told["speech_length"]])
+
+    def end(self) -> None:
+        sys.stdout.flush()
+
+
+OUTPUTS: Final[Mapping[str, Callable[[], _Output]]] = {"table": _TableOutput, "jsonl": _JsonLines, "csv": _CsvLines}

@@ -1,0 +1,58 @@
+"""``voxgender train``: a head from labelled speech."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from voxgender.cli.lab import data_option, load, need_lab, print_figures
+from voxgender.files.heads import PART, save_head
+from voxgender.files.models import find_model, load_card
+
+if TYPE_CHECKING:
+    from voxgender.lab.manifest import Clip
+
+
+@click.command("train")
+@data_option
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the head to write.")
+@click.option("--train-split", default="train", show_default=True, help="Split that the weights are fitted on.")
+@click.option("--calibration-split", default="dev", show_default=True, help="Split that the LLRs are calibrated on.")
+@click.option("--model", default="ge2e-1", show_default=True, help="Model whose voiceprints the head scores.")
+@click.option("--head-version", default="1", show_default=True, help="Version that the head's card tells.")
+def command(data: Path, output: Path, train_split: str, calibration_split: str, model: str, head_version: str) -> None:
+    """Train and calibrate a head on the adults of labelled speech and write it as a folder."""
+    need_lab()
+    from voxgender.lab.evaluation import Row
+    from voxgender.lab.manifest import read_manifest
+    from voxgender.lab.metrics import figures
+    from voxgender.lab.training import REGULARISATION, train_head
+
+    extractor = find_model(model) / "extractor"
+    card = load_card(extractor, "extractor")
+    training = load(read_manifest(data, train_split, "adults"), extractor, "training clips")
+    calibration = load(read_manifest(data, calibration_split, "adults"), extractor, "calibration clips")
+    trained = train_head(training, calibration)
+    unseen = figures(trained.cross_llr, calibration.is_male, calibration.speakers)
+    made = {
+        "method": "logistic regression on standardised vectors, speakers and genders balanced; affine calibration",
+        "regularisation_c": REGULARISATION,
+        "extractor": {"model": card.model, "version": card.version},
+        "training": {"split": train_split, "clips": len(training.clips), "corpora": _corpora(training.clips)},
+        "calibration": {
+            "split": calibration_split,
+            "clips": len(calibration.clips),
+            "corpora": _corpora(calibration.clips),
+        },
+    }
+    save_head(output, trained.head, version=head_version, title=f"linear head for {card.model}", made=made)
+    click.echo("calibration clips, each scored by a calibration of the other speakers:")
+    print_figures([Row("all", "adults", unseen)])
+    click.echo(f"written to {output}; use it as {output.parent if output.name == PART else output}")
+
+
+def _corpora(clips: Iterable[Clip]) -> list[str]:
+    return sorted({clip.corpus for clip in clips})

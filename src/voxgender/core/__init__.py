@@ -1,0 +1,1 @@
+"""Voiceprints, scores and their meaning: NumPy only, no files, clocks, threads or frameworks."""

@@ -1,0 +1,51 @@
+"""Base64 of voiceprints: RFC 4648 section 4, canonical, with surrounding white space tolerated."""
+
+from __future__ import annotations
+
+import binascii
+from typing import Final
+
+from voxgender.core.errors import Base64Error
+
+_WHITE_SPACE: Final = b" \t\r\n"
+
+
+def encode_base64(data: bytes) -> str:
+    """Return ``data`` in the standard alphabet, padded, on one line.
+
+    Example:
+        >>> encode_base64(b"voice")
+        'dm9pY2U='
+    """
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
+
+
+def decode_base64(text: object) -> bytes:
+    r"""Return the bytes that ``text`` encodes.
+
+    White space around the text is tolerated, because a ``.vp`` file often ends with a line break; inside it is not.
+    There is one text for each sequence of bytes: padding must be there, and the bits behind the last byte must be zero.
+
+    Args:
+        text: The Base64 text, as ``str`` or as ASCII bytes. Anything else is refused like a text that is no Base64, so
+            that a list of whatever a client sent can be handed over item by item.
+
+    Raises:
+        Base64Error: Where the text is not canonical Base64.
+
+    Example:
+        >>> decode_base64(" dm9pY2U=\n")
+        b'voice'
+    """
+    if not isinstance(text, str | bytes):
+        raise Base64Error("not a text; send the voiceprint's bytes encoded as Base64")
+    try:
+        raw = (text.encode("ascii") if isinstance(text, str) else text).strip(_WHITE_SPACE)
+        data = binascii.a2b_base64(raw, strict_mode=True)
+    except (UnicodeEncodeError, binascii.Error):
+        raise Base64Error("not Base64; send the bytes encoded by RFC 4648 section 4, with padding") from None
+    # strict_mode lets the unused bits before the padding be anything, and the padding be too long; encoding the last
+    # one or two bytes again shows both.
+    if raw.endswith(b"=") and raw[-4:] != binascii.b2a_base64(data[-(len(data) % 3) :], newline=False):
+        raise Base64Error("not canonical Base64: the bits before the padding are not zero, or there is too much of it")
+    return data

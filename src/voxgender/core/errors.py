@@ -1,0 +1,190 @@
+"""The one exception tree. Each class carries a stable ``code``; each edge has one table that maps the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class VoxgenderError(Exception):
+    """Everything that voxgender raises on purpose; the message names the value and the remedy.
+
+    Attributes:
+        code: A stable, machine-readable name of the error, in the dotted form of the wire contract.
+    """
+
+    code: ClassVar[str] = "internal"
+
+
+class InputError(VoxgenderError):
+    """What was handed in cannot be used; other input may be."""
+
+    code = "input.invalid"
+
+
+class Base64Error(InputError):
+    """A text is not canonical Base64 (RFC 4648 section 4)."""
+
+    code = "base64.invalid"
+
+
+class VoiceprintError(InputError):
+    """Bytes are not a voiceprint of the format that ``docs/voiceprint-format.md`` describes."""
+
+    code = "voiceprint.invalid"
+
+
+class VoiceprintModelError(VoiceprintError):
+    """A voiceprint is well formed, but of a model other than the one that is to score it."""
+
+    code = "voiceprint.model-mismatch"
+
+
+class VoiceprintListError(InputError):
+    """Some items of a list of voiceprints cannot be scored.
+
+    Attributes:
+        errors: Why, by position in the list, in ascending order; never empty.
+    """
+
+    code = "voiceprints.invalid"
+
+    def __init__(self, errors: Mapping[int, InputError]) -> None:
+        position, first = next(iter(errors.items()))
+        super().__init__(f"{len(errors)} of the voiceprints cannot be scored; item {position}: {first}")
+        self.errors = errors
+
+
+class AudioError(InputError):
+    """A file cannot be read as audio."""
+
+    code = "media.invalid"
+
+
+class AudioLimitError(AudioError):
+    """A file is audio, but beyond a limit: too long, too many channels, or an impossible sample rate."""
+
+    code = "media.limit-exceeded"
+
+
+class AudioFormatError(AudioError):
+    """A file is in a format that this installation cannot read."""
+
+    code = "media.unsupported"
+
+
+class ModelError(VoxgenderError):
+    """A model folder is missing, incomplete, changed or of another kind."""
+
+    code = "model.invalid"
+
+
+class SettingsError(VoxgenderError):
+    """A setting has a value that it cannot have."""
+
+    code = "settings.invalid"
+
+
+class DependencyError(VoxgenderError):
+    """An optional dependency that the call needs is not installed."""
+
+    code = "dependency.missing"
+
+
+class RequestInvalidError(InputError):
+    """A request cannot be parsed at all.
+
+    Attributes:
+        location: Where in the request, like ``("body",)``.
+    """
+
+    code = "request.unparsable"
+
+    def __init__(self, message: str, *location: str | int) -> None:
+        super().__init__(message)
+        self.location = location
+
+
+class BodyTooLargeError(InputError):
+    """A request's body is larger than allowed.
+
+    Attributes:
+        max_body_bytes: The most that is allowed.
+        body_bytes: What the request declared; None where it did not.
+    """
+
+    code = "body.too-large"
+
+    def __init__(self, max_body_bytes: int, body_bytes: int | None) -> None:
+        size = "more" if body_bytes is None else f"{body_bytes} bytes"
+        super().__init__(f"the body has {size}; at most {max_body_bytes} bytes are allowed")
+        self.max_body_bytes = max_body_bytes
+        self.body_bytes = body_bytes
+
+
+class RequestValidationError(InputError):
+    """A request was parsed, but one of its values is wrong.
+
+    Attributes:
+        location: Where in the request, like ``("body", "voiceprints")``.
+        reason: Stable name of what is wrong, like ``list.too-long``.
+        context: Numbers and texts that tell more.
+    """
+
+    code = "request.validation-error"
+
+    def __init__(self, message: str, location: tuple[str | int, ...], reason: str, **context: str | float) -> None:
+        super().__init__(message)
+        self.location = location
+        self.reason = reason
+        self.context = context
+
+
+class TaskNotFoundError(VoxgenderError):
+    """No task of this id is known: it never was, or its result has expired."""
+
+    code = "task.not-found"
+
+
+class LicenceCapacityError(VoxgenderError):
+    """The licence's capacity for this period is used up."""
+
+    code = "licensing.capacity-exceeded"
+
+
+class LicenceExpiredError(VoxgenderError):
+    """The licence is no longer, or not yet, valid."""
+
+    code = "licensing.expired"
+
+
+class StorageFullError(VoxgenderError):
+    """The task store has reached its configured capacity."""
+
+    code = "storage.capacity-exceeded"
+
+
+class StoreUnavailableError(VoxgenderError):
+    """The task store cannot be read or written now."""
+
+    code = "storage.unavailable"
+
+
+class RateLimitError(VoxgenderError):
+    """A caller has used up its requests of the current window.
+
+    Attributes:
+        limit: Requests allowed in one window.
+        remaining: Requests left in it; 0 where this is raised.
+        reset_s: UTC epoch seconds at which the window resets.
+        retry_after_s: Seconds to wait before the next request.
+    """
+
+    code = "request.rate-limit-exceeded"
+
+    def __init__(self, message: str, *, limit: int, remaining: int, reset_s: int, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.remaining = remaining
+        self.reset_s = reset_s
+        self.retry_after_s = retry_after_s

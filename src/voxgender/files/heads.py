@@ -1,0 +1,89 @@
+"""Heads on disk: the ``head`` part of a model folder, arrays in safetensors and a card that tells how it was made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import safetensors.numpy
+
+from voxgender.core.calibration import Calibration
+from voxgender.core.errors import ModelError
+from voxgender.core.head import Head
+from voxgender.core.scorer import CalibratedHead, Scorer
+from voxgender.files.models import CARD_FORMAT, CARD_NAME, Card, find_model, load_card
+
+ARRAYS_NAME: Final = "head.safetensors"
+PART: Final = "head"
+
+
+def load_scorer(name_or_path: str | Path) -> Scorer:
+    """Return the scorer of one model's voiceprints.
+
+    Args:
+        name_or_path: Id of a shipped model, or the path of a model folder.
+
+    Raises:
+        ModelError: Where there is no such model, or its head is missing, changed or of another kind.
+
+    Example:
+        >>> load_scorer("ge2e-1").heads["ge2e-1"].head
+        Head(model='ge2e-1', dimension=256)
+    """
+    card, head = load_head(find_model(name_or_path) / PART)
+    return Scorer({card.model: head})
+
+
+def load_head(folder: Path) -> tuple[Card, CalibratedHead]:
+    """Return a head and its card.
+
+    Raises:
+        ModelError: Where the folder is incomplete, changed, or holds no head.
+    """
+    card = load_card(folder, PART)
+    try:
+        arrays = safetensors.numpy.load(card.path(ARRAYS_NAME).read_bytes())
+        weight, bias = arrays["weight"].astype(np.float32), float(arrays["bias"][0])
+        calibration = Calibration(**card.settings["calibration"])
+    except (safetensors.SafetensorError, KeyError, TypeError, IndexError, ValueError) as error:
+        raise ModelError(
+            f"{folder} holds no head that this version can read ({error}); install the model again"
+        ) from None
+    if weight.ndim != 1 or not np.isfinite(weight).all() or not np.isfinite(bias):
+        raise ModelError(f"the head in {folder} has values that are not finite, or a wrong shape; install it again")
+    return card, CalibratedHead(Head(card.model, weight, bias), calibration)
+
+
+def save_head(folder: Path, head: CalibratedHead, *, version: str, title: str, made: Mapping[str, Any]) -> None:
+    """Write a head as a folder that :func:`load_head` reads; the same head gives the same bytes.
+
+    Args:
+        folder: Where to; it is made if it is missing.
+        head: What to write.
+        version: Version of the head.
+        title: What it is, in words.
+        made: How it was made: data, licences, settings of the training, figures. Goes into the card as it is.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays: dict[str, np.ndarray[Any, Any]] = {
+        "weight": head.head.weight,
+        "bias": np.array([head.head.bias], np.float64),
+    }
+    data = safetensors.numpy.save(arrays)
+    card = {
+        "format": CARD_FORMAT,
+        "part": PART,
+        "model": head.head.model,
+        "version": version,
+        "title": title,
+        "settings": {"dimension": len(head.head.weight), "calibration": asdict(head.calibration)},
+        "made": dict(made),
+        "files": {ARRAYS_NAME: hashlib.sha256(data).hexdigest()},
+    }
+    (folder / ARRAYS_NAME).write_bytes(data)
+    (folder / CARD_NAME).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,92 @@
+"""Files of either kind, a voiceprint or a recording, to voiceprints; and voiceprints to files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from voxgender.core.base64 import decode_base64, encode_base64
+from voxgender.core.errors import Base64Error, InputError
+from voxgender.core.voiceprint import (
+    MAX_VOICEPRINT_BYTES,
+    Layout,
+    Voiceprint,
+    decode_voiceprint,
+    encode_voiceprint,
+)
+
+if TYPE_CHECKING:
+    from voxgender.files.extraction import Extractor
+
+SUFFIX: Final = ".vp"
+_MAX_TEXT_BYTES: Final = MAX_VOICEPRINT_BYTES * 3 // 2
+
+ExtractorSource: TypeAlias = "Callable[[], Extractor]"
+"""Gives the extractor when it is needed: loading it takes time that a voiceprint file does not cost."""
+
+
+def read_voiceprint(source: Path | bytes, extractor: ExtractorSource) -> Voiceprint:
+    """Return the voiceprint of a file or of a file's bytes, told apart by content.
+
+    What begins like a voiceprint, in binary or as Base64 text, is read as one; all else is a recording, whose channels
+    are mixed to one and whose speech is made into a voiceprint.
+
+    Args:
+        source: Path, or the bytes themselves.
+        extractor: Called only for a recording.
+
+    Raises:
+        InputError: Where the file cannot be read, or is neither a voiceprint nor a recording.
+    """
+    head = source[: _MAX_TEXT_BYTES + 1] if isinstance(source, bytes) else _read_head(source)
+    if head.startswith(b"{"):
+        return decode_voiceprint(head)
+    # In Base64, too, a text that begins with "{" begins with an "e".
+    if head.lstrip().startswith(b"e"):
+        try:
+            data = decode_base64(head)
+        except Base64Error:
+            data = b""
+        if data.startswith(b"{"):
+            return decode_voiceprint(data)
+    return extract_voiceprint(source, extractor())
+
+
+def extract_voiceprint(source: Path | bytes, extractor: Extractor) -> Voiceprint:
+    """Return the voiceprint of a recording, its channels mixed to one.
+
+    Its vector is rounded as its file holds it, so that it scores alike before and after it was stored.
+
+    Raises:
+        AudioError: Where it cannot be read as audio.
+    """
+    from voxgender.files.audio import open_audio
+    from voxgender.files.mel import SAMPLE_RATE_HZ
+
+    with open_audio(source, sample_rate_hz=SAMPLE_RATE_HZ, channels="mix") as stream:
+        extraction = extractor.extract(piece[0] for piece in stream)
+    exact = Voiceprint(extractor.model, extraction.speech_s, extraction.vector)
+    return decode_voiceprint(encode_voiceprint(exact))
+
+
+def write_voiceprint(path: Path, voiceprint: Voiceprint, *, base64: bool = False, layout: Layout = "int8") -> None:
+    """Write a voiceprint to a file, in binary or as a line of Base64 text.
+
+    Raises:
+        InputError: Where the file cannot be written.
+    """
+    data = encode_voiceprint(voiceprint, layout)
+    try:
+        path.write_bytes(encode_base64(data).encode("ascii") + b"\n" if base64 else data)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _read_head(path: Path) -> bytes:
+    """Return the first bytes of a file, as many as the longest voiceprint could have."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_TEXT_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None

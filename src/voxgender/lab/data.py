@@ -1,0 +1,111 @@
+"""Labelled voiceprints: clips read or extracted on all cores, as columns."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxgender.core.errors import InputError
+from voxgender.core.voiceprint import Voiceprints
+from voxgender.files.extraction import Extractor
+from voxgender.files.recording import read_voiceprint
+from voxgender.lab.manifest import Clip
+
+_state: dict[str, Extractor] = {}
+_CHUNK_CLIPS: Final = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labelled:
+    """Voiceprints with their labels, one row a clip that holds speech.
+
+    Attributes:
+        clips: What each row is.
+        voiceprints: The columns.
+        no_speech: Clips in which no speech was found; they are not among the rows.
+        unreadable: Clips that could not be read, with the reason.
+    """
+
+    clips: list[Clip]
+    voiceprints: Voiceprints
+    no_speech: list[Clip]
+    unreadable: list[tuple[Clip, str]]
+
+    @property
+    def is_male(self) -> NDArray[np.bool_]:
+        """Labels, shape (n,)."""
+        return np.array([clip.is_male for clip in self.clips])
+
+    @property
+    def speakers(self) -> NDArray[Any]:
+        """Speakers, unique over all corpora, shape (n,)."""
+        return np.array([clip.speaker_id for clip in self.clips])
+
+    def balanced_weights(self) -> NDArray[np.float64]:
+        """Return weights under which each speaker of a gender counts the same, and both genders do; their mean is 1."""
+        speakers, is_male = self.speakers, self.is_male
+        _, speaker_index, clips_of = np.unique(speakers, return_inverse=True, return_counts=True)
+        weights = 1.0 / clips_of[speaker_index]
+        for gender in (True, False):
+            weights[is_male == gender] *= 0.5 * len(weights) / weights[is_male == gender].sum()
+        return weights
+
+
+def load_labelled(clips: Sequence[Clip], extractor: Path, progress: Callable[[], None], jobs: int = 0) -> Labelled:
+    """Return the voiceprints of clips; audio is extracted by processes in parallel.
+
+    Args:
+        clips: What to read.
+        extractor: The ``extractor`` folder of the model.
+        progress: Called after each clip.
+        jobs: Processes; 0 takes one a core.
+
+    Raises:
+        InputError: Where no clip at all holds speech.
+    """
+    rows: list[tuple[Clip, float, NDArray[np.float32]]] = []
+    no_speech: list[Clip] = []
+    unreadable: list[tuple[Clip, str]] = []
+    model = ""
+    for clip, outcome in zip(clips, _read_all(clips, extractor, jobs or os.cpu_count() or 1), strict=True):
+        progress()
+        if isinstance(outcome, str):
+            unreadable.append((clip, outcome))
+        elif outcome[1] == 0:
+            no_speech.append(clip)
+        else:
+            model, speech_s, vector = outcome
+            rows.append((clip, speech_s, vector))
+    if not rows:
+        reason = f"; the first reason: {unreadable[0][1]}" if unreadable else ""
+        raise InputError(f"no speech was found in any of the {len(clips)} clips{reason}")
+    columns = Voiceprints(model, np.array([row[1] for row in rows], np.float32), np.stack([row[2] for row in rows]))
+    return Labelled([row[0] for row in rows], columns, no_speech, unreadable)
+
+
+def _read_all(
+    clips: Sequence[Clip], extractor: Path, jobs: int
+) -> Iterator[str | tuple[str, float, NDArray[np.float32]]]:
+    paths = [clip.path for clip in clips]
+    # spawn, because the threads of NumPy and ONNX Runtime do not survive a fork.
+    with multiprocessing.get_context("spawn").Pool(jobs, _begin, (extractor,)) as pool:
+        yield from pool.imap(_read, paths, chunksize=_CHUNK_CLIPS)
+
+
+def _begin(extractor: Path) -> None:
+    _state["extractor"] = Extractor(extractor, threads=1)
+
+
+def _read(path: Path) -> str | tuple[str, float, NDArray[np.float32]]:
+    try:
+        voiceprint = read_voiceprint(path, lambda: _state["extractor"])
+    except InputError as error:
+        return str(error)
+    return voiceprint.model, voiceprint.speech_s, voiceprint.vector

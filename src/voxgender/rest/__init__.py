@@ -1,0 +1,1 @@
+"""The REST edge: thin translations between HTTP and the service."""

@@ -1,0 +1,68 @@
+"""The REST application: routes, error answers and the documents that describe them."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import structlog
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from voxgender import __version__
+from voxgender.app.service import Service
+from voxgender.core.errors import VoxgenderError
+from voxgender.rest import system, voiceprints
+from voxgender.rest.errors import error_body, error_response
+from voxgender.rest.ids import RequestIds
+
+log = structlog.get_logger()
+
+
+def create_app(service: Service) -> FastAPI:
+    """Return the ASGI application of a service, which whoever runs the application starts and stops.
+
+    ``/docs``, ``/redoc`` and ``/openapi.json`` need no other host: their scripts come with the installation.
+    """
+    app = FastAPIOffline(
+        title="voxgender",
+        version=__version__,
+        summary="Tells the perceived gender of a voice from voiceprints, as a calibrated likelihood ratio.",
+        redirect_slashes=False,
+    )
+    app.state.service = service
+    app.include_router(voiceprints.router)
+    app.include_router(system.router)
+    app.add_exception_handler(VoxgenderError, _answer_error)
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
+    app.add_middleware(RequestIds)
+    return app
+
+
+async def _answer_error(_: Request, error: Exception) -> Response:
+    error = cast(VoxgenderError, error)
+    response = error_response(error)
+    if response.status_code >= 500:
+        log.error("request refused", code=error.code, error=str(error))
+    else:
+        log.info("request refused", code=error.code)
+    return response
+
+
+async def _answer_http(request: Request, error: Exception) -> Response:
+    """Answer what the router itself refuses: unknown paths and methods."""
+    error = cast(HTTPException, error)
+    if error.status_code == 405:
+        message = f"The method {request.method} is not allowed here."
+        return error_body(405, "method.invalid", message, headers=error.headers)
+    if error.status_code == 404:
+        return error_body(404, "resource.not-found", "There is nothing at this path.")
+    return error_body(error.status_code, "request.invalid", "Invalid request.", headers=error.headers)
+
+
+async def _answer_nobody(_: Request, __: Exception) -> Response:
+    """End a request whose client has gone; the status is only seen in the log."""
+    return error_body(400, "request.invalid", "The client closed the connection.")

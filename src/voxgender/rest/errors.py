@@ -1,0 +1,115 @@
+"""The one table that turns an error into a status and the error body of the wire contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+import msgspec
+from starlette.responses import Response
+
+from voxgender.core.errors import (
+    BodyTooLargeError,
+    LicenceCapacityError,
+    LicenceExpiredError,
+    RateLimitError,
+    RequestInvalidError,
+    RequestValidationError,
+    StorageFullError,
+    TaskNotFoundError,
+    VoiceprintListError,
+    VoxgenderError,
+)
+
+Detail: TypeAlias = dict[str, object]
+
+MAX_DETAILS: Final = 100
+"""Details told of one request. 50,000 would be a body of several megabytes that nobody reads."""
+
+TABLE: Final[Mapping[type[VoxgenderError], tuple[int, str, str]]] = {
+    RequestInvalidError: (400, "request.invalid", "Invalid request."),
+    LicenceCapacityError: (403, "request.forbidden", "Request is forbidden."),
+    LicenceExpiredError: (403, "request.forbidden", "Request is forbidden."),
+    TaskNotFoundError: (404, "resource.not-found", "Task not found."),
+    BodyTooLargeError: (413, "request.size-limit-exceeded", "Request size limit exceeded."),
+    RequestValidationError: (422, "request.validation-error", "Request validation error."),
+    VoiceprintListError: (422, "request.validation-error", "Request validation error."),
+    RateLimitError: (429, "request.rate-limit-exceeded", "Rate limit exceeded."),
+    StorageFullError: (507, "storage.capacity-exceeded", "Storage capacity exceeded."),
+    VoxgenderError: (500, "internal", "Internal error."),
+}
+
+
+def error_response(error: VoxgenderError) -> Response:
+    """Return the answer to a request that ended in ``error``."""
+    row = next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
+    status, kind, message = row
+    if isinstance(error, RateLimitError):
+        message = str(error)
+    return error_body(status, kind, message, _details(error), _headers(error))
+
+
+def error_body(
+    status: int,
+    kind: str,
+    message: str,
+    details: list[Detail] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return an answer with the contract's error body."""
+    body = msgspec.json.encode({"type": kind, "message": message, "detail": details or []})
+    return Response(body, status, headers=dict(headers or {}), media_type="application/json")
+
+
+def rate_headers(limit: int, remaining: int, reset_s: int) -> dict[str, str]:
+    """Return the headers that tell a caller of its window."""
+    return {
+        "x-ratelimit-limit": str(limit),
+        "x-ratelimit-remaining": str(remaining),
+        "x-ratelimit-reset": str(reset_s),
+    }
+
+
+def _headers(error: VoxgenderError) -> dict[str, str]:
+    if not isinstance(error, RateLimitError):
+        return {}
+    window = rate_headers(error.limit, error.remaining, error.reset_s)
+    return {"retry-after": str(error.retry_after_s), **window}
+
+
+def _details(error: VoxgenderError) -> list[Detail]:
+    match error:
+        case RequestInvalidError():
+            return [detail(error.location, str(error), error.code)]
+        case LicenceCapacityError():
+            return [detail(("license",), "Licensed processing capacity exceeded.", error.code)]
+        case LicenceExpiredError():
+            return [detail(("license",), str(error), error.code)]
+        case BodyTooLargeError():
+            context: dict[str, object] = {"max_body_size": error.max_body_bytes, "size_unit": "bytes"}
+            if error.body_bytes is not None:
+                context["body_size"] = error.body_bytes
+            return [detail(("body",), "Request body too large.", error.code, context)]
+        case RequestValidationError():
+            return [detail(error.location, str(error), error.reason, error.context)]
+        case VoiceprintListError():
+            return _item_details(error)
+        case _:
+            return []
+
+
+def _item_details(error: VoiceprintListError) -> list[Detail]:
+    where = ("body", "voiceprints")
+    told = list(error.errors.items())[:MAX_DETAILS]
+    details = [detail((*where, position), str(one), one.code) for position, one in told]
+    if omitted := len(error.errors) - len(told):
+        message = f"{omitted} more voiceprints cannot be scored."
+        details.append(detail(where, message, "details.omitted", {"omitted": omitted}))
+    return details
+
+
+def detail(
+    location: tuple[str | int, ...], message: str, kind: str, context: Mapping[str, object] | None = None
+) -> Detail:
+    """Return one detail of an error body."""
+    return {"location": list(location), "message": message, "type": kind, "context": dict(context or {})}

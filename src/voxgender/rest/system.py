@@ -1,0 +1,56 @@
+"""What operators ask: is it alive, is it ready, what is it?"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import structlog
+from fastapi import APIRouter, Depends
+from starlette.responses import JSONResponse, Response
+
+from voxgender import __version__
+from voxgender.app.service import Service
+from voxgender.core.errors import VoxgenderError
+from voxgender.rest import schema
+from voxgender.rest.admission import service_of
+from voxgender.rest.errors import error_body
+
+router = APIRouter(tags=["System"])
+log = structlog.get_logger()
+
+_NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {"model": schema.ErrorBody, "description": "It cannot take requests now."}
+}
+
+
+@router.get("/api/system/info", response_model=schema.SystemInfo)
+async def info(service: Annotated[Service, Depends(service_of)]) -> Response:
+    """Tell the version, the loaded models and the limits."""
+    settings = service.settings
+    limits = {
+        "max_voiceprints": settings.max_voiceprints,
+        "max_body_bytes": settings.max_body_bytes,
+        "task_ttl_s": settings.task_ttl_s,
+        "rate_limit": settings.rate_limit,
+    }
+    models = sorted(service.scorer.heads)
+    return JSONResponse({"name": "voxgender", "version": __version__, "models": models, "limits": limits})
+
+
+@router.get("/api/system/status", response_model=schema.SystemStatus, responses=_NOT_READY)
+@router.get("/readyz", response_model=schema.SystemStatus, responses=_NOT_READY)
+async def ready(service: Annotated[Service, Depends(service_of)]) -> Response:
+    """Tell whether it takes requests: it has started, is not stopping, and its store answers."""
+    try:
+        if service.is_ready:
+            await service.store.usage()
+            return JSONResponse({"status": "ok"})
+    except VoxgenderError as error:
+        log.warning("not ready", error=str(error))
+    return error_body(503, "internal", "The service cannot take requests now.")
+
+
+@router.get("/livez", response_model=schema.SystemStatus)
+async def alive() -> Response:
+    """Tell that the process answers."""
+    return JSONResponse({"status": "ok"})

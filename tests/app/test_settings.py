@@ -1,0 +1,66 @@
+"""Settings come from flags and the environment, and a wrong one stops the start in one sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from voxgender.app.settings import Settings, load_settings
+from voxgender.core.errors import SettingsError
+
+WRONG: dict[str, list[Any]] = {
+    "host": [],
+    "port": ["x", -1, 65536, 1.5],
+    "store_url": ["mysql://x", "sqlite:///", "tasks.db"],
+    "task_ttl_s": [0, -1, "nan", "inf", "soon"],
+    "max_voiceprints": [0, "many"],
+    "max_body_bytes": [0],
+    "storage_capacity_bytes": [0],
+    "rate_limit": ["often", "1 per", "0x1 per second"],
+    "licence_file": [],
+    "male_prior": [0, 1, -0.1, "nan"],
+    "min_probability": [0.4, 1],
+    "model": [],
+    "log_level": ["loud"],
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"VOXGENDER_{name.upper()}", raising=False)
+
+
+def test_every_setting_is_in_the_list_of_this_test() -> None:
+    assert set(WRONG) == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
+def test_a_wrong_value_is_named_with_its_setting_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    with pytest.raises(SettingsError) as flag:
+        load_settings(**{name: value})
+    monkeypatch.setenv(f"VOXGENDER_{name.upper()}", str(value))
+    with pytest.raises(SettingsError) as variable:
+        load_settings()
+    for error in (str(flag.value), str(variable.value)):
+        assert error.startswith(f"VOXGENDER_{name.upper()} (--{name.replace('_', '-')}) is {value}: ")
+        assert "\n" not in error
+
+
+def test_a_flag_wins_over_the_environment_and_the_environment_over_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings(port=None).port == 8000
+    monkeypatch.setenv("VOXGENDER_PORT", "8001")
+    assert load_settings(port=None).port == 8001
+    assert load_settings(port="8002").port == 8002
+
+
+def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXGENDER_RATE_LIMIT", "")
+    assert load_settings().rate_limit is None
+
+
+def test_the_service_listens_on_loopback_alone_unless_told_otherwise() -> None:
+    assert load_settings().host == "127.0.0.1"

@@ -1,0 +1,316 @@
+"""Promises of the embedded store, on a real file."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pytest
+
+from voxgender.app.licence import Charge
+from voxgender.app.sqlite_store import EXPIRE_ROWS, ROW_BYTES, SqliteStore
+from voxgender.app.task import Task, TaskState
+from voxgender.core.calibration import Decision
+from voxgender.core.errors import (
+    LicenceCapacityError,
+    SettingsError,
+    StorageFullError,
+    StoreUnavailableError,
+    TaskNotFoundError,
+)
+from voxgender.core.result import Results
+
+T = TypeVar("T")
+NOW_S = 1_000_000.0
+LARGE = 10**9
+
+
+def make_task(items: int = 3, ttl_s: float = 60.0, created_s: float = NOW_S) -> Task:
+    numbers = np.random.default_rng(items).normal(size=(2, items)).astype(np.float32)
+    results = Results(np.abs(numbers[0]), numbers[1], Decision(0.25, 0.75))
+    return Task(uuid.uuid4(), TaskState.DONE, created_s, created_s + ttl_s, results)
+
+
+def charge(amount: float, capacity: float | None = 10) -> Charge:
+    return Charge("voiceprints", amount, "month 2026-11", capacity)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = NOW_S
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def with_store(
+    path: Path, work: Callable[[SqliteStore], Awaitable[T]], capacity_bytes: int = LARGE, clock: Clock | None = None
+) -> T:
+    async def run() -> T:
+        store = SqliteStore(path, capacity_bytes, clock or Clock())
+        await store.open()
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+def test_a_task_is_read_back_bit_by_bit_also_by_another_process_s_store(tmp_path: Path) -> None:
+    task = make_task()
+    with_store(tmp_path / "t.db", lambda store: store.add(task, None))
+    found = with_store(tmp_path / "t.db", lambda store: store.get(task.task_id))
+    assert replace(found, results=task.results) == task
+    assert found.results.to_bytes() == task.results.to_bytes()
+    assert found.results.decision == task.results.decision
+
+
+def test_an_unknown_and_an_expired_task_are_not_found(tmp_path: Path) -> None:
+    clock = Clock()
+    task = make_task(ttl_s=5)
+
+    async def work(store: SqliteStore) -> None:
+        with pytest.raises(TaskNotFoundError):
+            await store.get(uuid.uuid4())
+        await store.add(task, None)
+        clock.now_s += 4.9
+        await store.get(task.task_id)
+        clock.now_s += 0.1
+        with pytest.raises(TaskNotFoundError):
+            await store.get(task.task_id)
+
+    with_store(tmp_path / "t.db", work, clock=clock)
+
+
+def test_many_tasks_at_once_are_all_stored_with_far_fewer_commits(tmp_path: Path) -> None:
+    tasks = [make_task() for _ in range(500)]
+
+    async def work(store: SqliteStore) -> int:
+        commits = 0
+
+        def count(statement: str) -> None:
+            nonlocal commits
+            commits += statement == "COMMIT"
+
+        store._writer.set_trace_callback(count)
+        await asyncio.gather(*(store.add(task, None) for task in tasks))
+        store._writer.set_trace_callback(None)
+        for task in tasks:
+            await store.get(task.task_id)
+        assert (await store.usage()).tasks == 500
+        return commits
+
+    assert with_store(tmp_path / "t.db", work) <= 100
+
+
+def test_one_refused_task_of_a_group_does_not_touch_the_others(tmp_path: Path) -> None:
+    async def work(store: SqliteStore) -> list[object]:
+        adds = [store.add(make_task(), charge(amount)) for amount in (4, 100, 5)]
+        outcomes = await asyncio.gather(*adds, return_exceptions=True)
+        assert await store.licence_used("month 2026-11") == {"voiceprints": 9}
+        assert (await store.usage()).tasks == 2
+        return [type(outcome) for outcome in outcomes]
+
+    assert with_store(tmp_path / "t.db", work) == [type(None), LicenceCapacityError, type(None)]
+
+
+def test_what_a_licence_has_used_survives_a_restart_and_counts_by_period(tmp_path: Path) -> None:
+    with_store(tmp_path / "t.db", lambda store: store.add(make_task(), charge(7)))
+
+    async def work(store: SqliteStore) -> None:
+        with pytest.raises(LicenceCapacityError, match="7 are used and 4 more"):
+            await store.add(make_task(), charge(4))
+        await store.add(make_task(), charge(3))
+        await store.add(make_task(), replace(charge(10), period="month 2026-12"))
+        await store.add(make_task(), charge(99, capacity=None))
+        assert await store.licence_used("month 2026-11") == {"voiceprints": 109}
+        assert await store.licence_used("month 2027-01") == {}
+
+    with_store(tmp_path / "t.db", work)
+
+
+def test_a_task_that_the_storage_refuses_is_not_charged(tmp_path: Path) -> None:
+    async def work(store: SqliteStore) -> None:
+        with pytest.raises(StorageFullError, match="VOXGENDER_STORAGE_CAPACITY_BYTES"):
+            await store.add(make_task(1000), charge(5))
+        assert await store.licence_used("month 2026-11") == {}
+        assert (await store.usage()).stored_bytes == 0
+
+    with_store(tmp_path / "t.db", work, capacity_bytes=ROW_BYTES + 7999)
+    with_store(tmp_path / "t.db", lambda store: store.add(make_task(1000), charge(5)), capacity_bytes=ROW_BYTES + 8000)
+
+
+def test_a_full_store_makes_room_from_what_has_expired(tmp_path: Path) -> None:
+    clock = Clock()
+
+    async def work(store: SqliteStore) -> None:
+        await store.add(make_task(10, ttl_s=5), None)
+        with pytest.raises(StorageFullError):
+            await store.add(make_task(10), None)
+        clock.now_s += 5
+        await store.add(make_task(10, created_s=clock.now_s), None)
+        usage = await store.usage()
+        assert (usage.tasks, usage.stored_bytes) == (1, ROW_BYTES + 80)
+
+    with_store(tmp_path / "t.db", work, capacity_bytes=ROW_BYTES + 80, clock=clock)
+
+
+def test_expired_results_give_their_space_in_the_file_back(tmp_path: Path) -> None:
+    clock = Clock()
+    path = tmp_path / "t.db"
+
+    async def fill(store: SqliteStore) -> None:
+        for _ in range(20):
+            await store.add(make_task(50_000, ttl_s=5), None)
+
+    async def forget(store: SqliteStore) -> None:
+        assert await store.forget_expired() == 0
+        clock.now_s += 5
+        assert await store.forget_expired() == 20
+        assert (await store.usage()).stored_bytes == 0
+
+    with_store(path, fill, clock=clock)
+    full = path.stat().st_size
+    assert full > 20 * 400_000
+    with_store(path, forget, clock=clock)
+    assert path.stat().st_size < full / 10
+
+
+def test_more_expired_tasks_than_one_piece_of_work_takes_all_go(tmp_path: Path) -> None:
+    clock = Clock()
+
+    async def work(store: SqliteStore) -> int:
+        await asyncio.gather(*(store.add(make_task(ttl_s=1), None) for _ in range(EXPIRE_ROWS + 20)))
+        clock.now_s += 1
+        return await store.forget_expired()
+
+    assert with_store(tmp_path / "t.db", work, clock=clock) == EXPIRE_ROWS + 20
+
+
+def test_a_task_is_on_disk_when_add_returns_even_if_the_store_is_never_closed(tmp_path: Path) -> None:
+    async def work(store: SqliteStore) -> None:
+        task = make_task()
+        await store.add(task, None)
+        with sqlite3.connect(tmp_path / "t.db") as other:
+            assert other.execute("SELECT count(*) FROM task WHERE task_id = ?", (task.task_id.bytes,)).fetchone() == (
+                1,
+            )
+        other.close()
+
+    with_store(tmp_path / "t.db", work)
+
+
+def test_what_waits_is_still_committed_when_the_store_closes(tmp_path: Path) -> None:
+    tasks = [make_task() for _ in range(50)]
+
+    async def run() -> None:
+        store = SqliteStore(tmp_path / "t.db", LARGE, Clock())
+        await store.open()
+        adding = [asyncio.create_task(store.add(task, None)) for task in tasks]
+        await asyncio.sleep(0)
+        await store.close()
+        await asyncio.gather(*adding)
+
+    asyncio.run(run())
+    for task in tasks:
+        with_store(tmp_path / "t.db", lambda store, task_id=task.task_id: store.get(task_id))  # type: ignore[misc]
+
+
+def test_a_caller_that_goes_away_does_not_undo_what_was_accepted(tmp_path: Path) -> None:
+    task = make_task()
+
+    async def work(store: SqliteStore) -> None:
+        adding = asyncio.create_task(store.add(task, None))
+        await asyncio.sleep(0)
+        adding.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await adding
+        await store.add(make_task(), None)
+        await store.get(task.task_id)
+
+    with_store(tmp_path / "t.db", work)
+
+
+def test_a_disk_that_is_full_is_told_as_such_and_the_store_goes_on_once_there_is_room(tmp_path: Path) -> None:
+    async def work(store: SqliteStore) -> None:
+        pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
+        store._writer.execute(f"PRAGMA max_page_count = {pages + 20}")
+        with pytest.raises(StorageFullError, match="disk"):
+            await store.add(make_task(50_000), charge(1))
+        assert await store.licence_used("month 2026-11") == {}
+        store._writer.execute("PRAGMA max_page_count = 1000000")
+        await store.add(make_task(50_000), charge(1))
+
+    with_store(tmp_path / "t.db", work)
+
+
+def test_an_error_that_nobody_foresaw_reaches_its_caller_and_not_the_others(tmp_path: Path) -> None:
+    async def work(store: SqliteStore) -> None:
+        def fail(_: sqlite3.Connection) -> None:
+            raise ZeroDivisionError
+
+        outcomes = await asyncio.gather(store._write(fail), store.add(make_task(), None), return_exceptions=True)
+        assert isinstance(outcomes[0], ZeroDivisionError)
+        assert outcomes[1] is None
+
+    with_store(tmp_path / "t.db", work)
+
+
+def test_a_locked_store_is_told_as_unavailable(tmp_path: Path) -> None:
+    async def work(store: SqliteStore) -> None:
+        store._writer.execute("PRAGMA busy_timeout = 10")
+        other = sqlite3.connect(tmp_path / "t.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailableError, match="locked"):
+            await store.add(make_task(), None)
+        other.execute("COMMIT")
+        other.close()
+        await store.add(make_task(), None)
+
+    with_store(tmp_path / "t.db", work)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "reason"),
+    [
+        (lambda path: path.write_bytes(b"no database" * 1000), "not a database"),
+        (lambda path: path.mkdir(), "unable to open"),
+        (lambda path: _write_later_version(path), "later voxgender"),
+    ],
+    ids=["no database", "a folder", "a later version"],
+)
+def test_a_file_that_cannot_be_used_stops_the_start_with_one_sentence(
+    tmp_path: Path, prepare: Callable[[Path], object], reason: str
+) -> None:
+    path = tmp_path / "t.db"
+    prepare(path)
+
+    async def nothing(_: SqliteStore) -> None:
+        return
+
+    with pytest.raises(SettingsError, match=f"VOXGENDER_STORE_URL is sqlite:///.*{reason}"):
+        with_store(path, nothing)
+
+
+def test_closing_a_store_that_was_never_opened_does_nothing(tmp_path: Path) -> None:
+    asyncio.run(SqliteStore(tmp_path / "t.db", LARGE).close())
+    assert not (tmp_path / "t.db").exists()
+
+
+def test_no_thread_is_left_after_closing(tmp_path: Path) -> None:
+    with_store(tmp_path / "t.db", lambda store: store.add(make_task(), None))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("store-")]
+
+
+def _write_later_version(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()

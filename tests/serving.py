@@ -1,0 +1,100 @@
+"""A real server on a real socket, in a thread of the test process or as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+from voxgender.app.service import Service
+from voxgender.app.settings import load_settings
+from voxgender.core.base64 import encode_base64
+from voxgender.core.voiceprint import Voiceprint, encode_voiceprint
+from voxgender.rest.server import RestServer, bind
+
+PATH = "/api/technology/gender-identification-voiceprints"
+START_S = 30.0
+
+
+def voiceprint_text(seed: int = 0, speech_s: float = 3.0, model: str = "ge2e-1") -> str:
+    """A voiceprint of nobody, as Base64."""
+    vector = np.random.default_rng(seed).random(256).astype(np.float32)
+    return encode_base64(encode_voiceprint(Voiceprint(model, speech_s, vector / np.linalg.norm(vector))))
+
+
+@contextlib.contextmanager
+def running_server(folder: Path, **settings: Any) -> Iterator[httpx.Client]:
+    """Serve in a thread until the block ends; gives a client of the server."""
+    store_url = f"sqlite:///{folder}/tasks.db"
+    service = Service.of_settings(load_settings(**{"store_url": store_url, **settings}))
+    listener = bind("127.0.0.1", 0)
+    server = RestServer(service, listener)
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(asyncio.run, server.run())
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=60) as client:
+                wait_until_ready(client)
+                yield client
+        finally:
+            server.stop()
+            running.result()
+
+
+class ServerProcess:
+    """``voxgender serve`` as a user starts it."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("VOXGENDER_")}
+        flags = {"store-url": f"sqlite:///{folder}/tasks.db", "port": 0, **settings}
+        arguments = [f"--{name}={value}" for name, value in flags.items()]
+        self.log_path = folder / "server.log"
+        with self.log_path.open("ab") as log:
+            began = log.tell()
+            command = [sys.executable, "-m", "voxgender", "serve", *arguments]
+            self.process = subprocess.Popen(command, stderr=log, env=environment)
+        self.client = httpx.Client(base_url=self._url(began), timeout=60)
+        wait_until_ready(self.client)
+
+    def _url(self, began: int) -> str:
+        """Where it listens, as its log says."""
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline and self.process.poll() is None:
+            for line in self.log_path.read_bytes()[began:].splitlines(keepends=True):
+                if line.endswith(b"\n") and (entry := json.loads(line))["event"] == "listening":
+                    return str(entry["url"])
+            time.sleep(0.05)
+        raise AssertionError(f"the server did not start: {self.log_path.read_text()}")
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.client.close()
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """End it as an operator would, and return its exit code."""
+        self.client.close()
+        self.process.terminate()
+        return self.process.wait(START_S)
+
+
+def wait_until_ready(client: httpx.Client) -> None:
+    """Return once the server says that it is ready."""
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx.TransportError):
+            if client.get("/readyz").status_code == 200:
+                return
+        time.sleep(0.02)
+    raise AssertionError("the server did not become ready")
