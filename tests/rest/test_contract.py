@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from serving import PATH, running_server, voiceprint_text
 
 ERROR_TYPES = {

@@ -7,7 +7,6 @@ import contextlib
 import time
 import uuid
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -56,7 +55,7 @@ class Service:
             ModelError: Where the model cannot be loaded.
         """
         licence = read_licence(settings.licence_file) if settings.licence_file else None
-        store = SqliteStore(Path(settings.store_url.removeprefix("sqlite:///")), settings.storage_capacity_bytes)
+        store = SqliteStore(settings.sqlite_path, settings.storage_capacity_bytes)
         scorer = load_scorer(settings.model)
         return cls(settings, scorer, store, Admission(settings.rate_limit, licence))
 

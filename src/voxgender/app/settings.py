@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from voxgender.core.errors import SettingsError
 
 ENV_PREFIX: Final = "VOXGENDER_"
+SQLITE_PREFIX: Final = "sqlite:///"
 
 
 class Settings(BaseSettings):
@@ -37,10 +38,15 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
+    @property
+    def sqlite_path(self) -> Path:
+        """The file that ``store_url`` names."""
+        return Path(self.store_url.removeprefix(SQLITE_PREFIX))
+
     @field_validator("store_url")
     @classmethod
     def _known_store(cls, url: str) -> str:
-        if not url.startswith("sqlite:///") or url == "sqlite:///":
+        if not url.startswith(SQLITE_PREFIX) or url == SQLITE_PREFIX:
             raise ValueError("must look like sqlite:///tasks.db or sqlite:////var/lib/voxgender/tasks.db")
         return url
 

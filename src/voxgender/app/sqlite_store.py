@@ -235,7 +235,7 @@ class SqliteStore:
                 done.set_result(outcome)
 
     def _give_pages_back(self) -> None:
-        """Let the file shrink by the pages that deleted results have left, all but a few that the next ones will use."""
+        """Let the file shrink by the pages that deleted results have left, all but a few for the next ones."""
         free_pages = self._writer.execute("PRAGMA freelist_count").fetchone()[0]
         if free_pages > SPARE_PAGES:
             # As a script, because the pragma does one page a step, and execute() takes one step.

@@ -1,0 +1,50 @@
+"""Print how much storing vectors as int8 instead of float32 moves the LLRs of labelled speech.
+
+python benchmarks/storage_layout.py --data FOLDER [--split dev]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from voxgender.core.errors import InputError
+from voxgender.core.voiceprint import encode_voiceprint
+from voxgender.files.extraction import Extractor
+from voxgender.files.heads import load_scorer
+from voxgender.files.models import find_model
+from voxgender.files.recording import extract_voiceprint
+from voxgender.lab.manifest import read_manifest
+
+MODEL = "ge2e-1"
+
+
+def main() -> None:
+    """Extract each clip once, store it in both layouts, score both."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
+    parser.add_argument("--split", default="dev")
+    arguments = parser.parse_args()
+    extractor = Extractor(find_model(MODEL) / "extractor")
+    scorer = load_scorer(MODEL)
+    exact = []
+    for clip in read_manifest(arguments.data, arguments.split, "adults"):
+        try:
+            exact.append(extract_voiceprint(clip.path, extractor, "float32"))
+        except InputError as error:
+            print(f"{clip.path}: {error}")
+    stored = {layout: [encode_voiceprint(one, layout) for one in exact] for layout in ("int8", "float32")}
+    llr = {layout: scorer.score_bytes(items).llr for layout, items in stored.items()}
+    moved = np.abs(llr["int8"] - llr["float32"])
+    flipped = int(np.sum((llr["int8"] > 0) != (llr["float32"] > 0)))
+    print(f"{len(exact)} clips; bytes each: int8 {len(stored['int8'][0])}, float32 {len(stored['float32'][0])}")
+    print(
+        f"difference of the LLR: mean {moved.mean():.4f}, 99 % below {np.quantile(moved, 0.99):.4f}, largest {moved.max():.4f}"
+    )
+    print(f"decisions that flip: {flipped}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,215 @@
+"""The command line as its user types it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import soundfile
+
+import voices
+from serving import voiceprint_text
+from voxgender.cli import main
+from voxgender.core.base64 import decode_base64
+from voxgender.core.voiceprint import decode_voiceprint
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs ``voxgender`` with some arguments; gives exit code, standard output and standard error."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["voxgender", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        out, err = capfd.readouterr()
+        return int(end.value.code or 0), out, err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic low voice, a synthetic high voice, silence, and a file that is no audio."""
+    folder = tmp_path_factory.mktemp("recordings")
+    soundfile.write(folder / "low.wav", voices.speak(4.0, 110.0, 1.0, seed=1), 16_000)
+    soundfile.write(folder / "high.wav", voices.speak(4.0, 215.0, 1.17, seed=1), 16_000)
+    soundfile.write(folder / "silence.wav", [0.0] * 32_000, 16_000)
+    (folder / "letter.wav").write_text("Dear reader, this is no sound.")
+    (folder / "print.vp").write_text(voiceprint_text(speech_s=5.5) + "\n")
+    return folder
+
+
+def test_identify_tells_recordings_and_voiceprints_apart_by_themselves_and_keeps_their_order(
+    run: Run, recordings: Path
+) -> None:
+    names = [str(recordings / name) for name in ("low.wav", "print.vp", "high.wav", "silence.wav")]
+    code, out, _ = run("identify", "--format", "jsonl", *names)
+    assert code == 0
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["file"] for line in lines] == names
+    assert lines[1]["speech_length"] == 5.5
+    assert lines[3] == {"file": names[3], "speech_length": 0.0, "scores": [], "gender": "unknown"}
+    llr = {name: line["scores"][0]["score_llr"] for name, line in zip("lvh", lines, strict=False)}
+    assert llr["l"] > llr["h"]
+
+
+def test_one_bad_file_is_reported_and_the_rest_goes_on_with_exit_code_1(run: Run, recordings: Path) -> None:
+    names = [recordings / name for name in ("letter.wav", "missing.wav", "print.vp")]
+    code, out, err = run("identify", "--format", "jsonl", *names)
+    assert code == 1
+    assert [json.loads(line)["file"] for line in out.splitlines()] == [str(names[2])]
+    lines = err.splitlines()
+    assert len(lines) == 2
+    assert all(str(name) in line for name, line in zip(names, lines, strict=False))
+    assert "Traceback" not in err
+
+
+def test_identify_scores_a_recording_and_the_voiceprint_extracted_from_it_alike(
+    run: Run, recordings: Path, tmp_path: Path
+) -> None:
+    sound = recordings / "low.wav"
+    for flags in ((), ("--base64",)):
+        assert run("extract", sound, "-o", tmp_path / "x.vp", *flags)[0] == 0
+        _, out, _ = run("identify", "--format", "jsonl", sound, tmp_path / "x.vp")
+        direct, stored = (json.loads(line) for line in out.splitlines())
+        assert direct | {"file": ""} == stored | {"file": ""}
+
+
+def test_extract_writes_one_voiceprint_a_file_into_a_folder(run: Run, recordings: Path, tmp_path: Path) -> None:
+    code, _, err = run("extract", recordings / "low.wav", recordings / "silence.wav", "-o", tmp_path / "new")
+    assert code == 0
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["low.vp", "silence.vp"]
+    assert decode_voiceprint((tmp_path / "new/low.vp").read_bytes()).speech_s > 2
+    assert decode_voiceprint((tmp_path / "new/silence.vp").read_bytes()).speech_s == 0
+    assert "silence.wav: no speech" in err
+
+
+def test_extract_writes_base64_for_curl_to_standard_output(run: Run, recordings: Path) -> None:
+    code, out, _ = run("extract", recordings / "low.wav", "--base64", "-o", "-")
+    assert code == 0
+    assert out.endswith("\n")
+    assert decode_voiceprint(decode_base64(out)).model == "ge2e-1"
+
+
+def test_extract_writes_the_same_bytes_to_a_file_and_to_a_pipe(recordings: Path, tmp_path: Path, run: Run) -> None:
+    run("extract", recordings / "low.wav", "-o", tmp_path / "x.vp")
+    command = [sys.executable, "-m", "voxgender", "extract", "-", "-o", "-"]
+    sound = (recordings / "low.wav").read_bytes()
+    piped = subprocess.run(command, input=sound, capture_output=True, check=True)
+    assert piped.stdout == (tmp_path / "x.vp").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("extract",),
+        ("extract", "{}/low.wav", "{}/high.wav", "-o", "-"),
+        ("extract", "{}/low.wav", "{}/other/low.wav"),
+        ("extract", "-", "{}/low.wav"),
+        ("identify",),
+        ("identify", "{}/low.wav", "--format", "xml"),
+        ("identify", "{}/low.wav", "--male-prior", "2"),
+        ("train",),
+        ("evaluate", "--data", "/nowhere"),
+        ("serve", "--port", "many"),
+        ("unheard-of",),
+    ],
+)
+def test_wrong_usage_is_told_in_words_with_exit_code_2(run: Run, recordings: Path, arguments: tuple[str, ...]) -> None:
+    code, out, err = run(*(argument.format(recordings) for argument in arguments))
+    assert (code, out) == (2, "")
+    assert err
+    assert "Traceback" not in err
+
+
+def test_csv_has_a_head_and_a_line_for_each_file(run: Run, recordings: Path) -> None:
+    code, out, _ = run("identify", "--format", "csv", recordings / "print.vp", recordings / "silence.wav")
+    assert code == 0
+    voice, silence = csv.DictReader(io.StringIO(out))
+    assert float(voice["probability_male"]) + float(voice["probability_female"]) == pytest.approx(1)
+    assert voice["speech_s"] == "5.5"
+    assert (silence["gender"], silence["llr"], silence["probability_male"]) == ("unknown", "", "")
+
+
+def test_the_table_names_each_file_in_full_even_in_a_pipe(run: Run, recordings: Path) -> None:
+    _, out, _ = run("identify", recordings / "print.vp", recordings / "silence.wav")
+    assert str(recordings / "print.vp") in out
+    assert out.splitlines()[2].split()[-2:] == ["0.0", "s"]
+
+
+def test_a_minimum_probability_that_is_not_reached_makes_a_gender_unknown(run: Run, recordings: Path) -> None:
+    _, out, _ = run("identify", "--format", "jsonl", recordings / "print.vp", "--min-probability", "0.99999")
+    line = json.loads(out)
+    assert line["gender"] == "unknown"
+    assert len(line["scores"]) == 2
+
+
+def test_a_prior_shifts_the_log_odds_by_its_logit(run: Run, recordings: Path) -> None:
+    def male(*flags: str) -> dict[str, float]:
+        score: dict[str, float] = json.loads(run("identify", "--format", "jsonl", recordings / "print.vp", *flags)[1])[
+            "scores"
+        ][0]
+        return score
+
+    even, low = male(), male("--male-prior", "0.01")
+    assert even["score_llr"] == low["score_llr"]
+    odds = even["probability"] / (1 - even["probability"])
+    assert low["probability"] == pytest.approx(odds / 99 / (1 + odds / 99), abs=2e-5)
+
+
+def test_models_lists_what_is_shipped_with_its_parts(run: Run) -> None:
+    code, out, _ = run("models")
+    assert code == 0
+    assert out.splitlines()[0] == "ge2e-1"
+    assert "extractor" in out
+    assert "head" in out
+
+
+def test_doctor_says_what_works_and_names_what_does_not(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = run("doctor")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[2:]] == ["ok"] * 5
+    monkeypatch.setenv("VOXGENDER_PORT", "many")
+    code, out, _ = run("doctor")
+    assert code == 1
+    assert "failed  settings: VOXGENDER_PORT (--port) is many" in out
+
+
+def test_no_command_loads_what_only_another_one_needs() -> None:
+    program = (
+        "import sys, voxgender.cli as c; c.commands.get_command(None, 'identify');"
+        "print(sorted({'fastapi', 'uvicorn', 'onnxruntime', 'sklearn', 'soundfile'} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[]"
+
+
+def test_importing_the_package_loads_neither_onnxruntime_nor_the_web_framework() -> None:
+    program = (
+        "import sys, voxgender;"
+        "print(sorted({'onnxruntime', 'fastapi', 'starlette', 'uvicorn', 'pydantic', 'soundfile', 'av', 'sklearn'}"
+        " & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[]"
+
+
+def test_a_reader_that_has_enough_ends_the_command_quietly(recordings: Path) -> None:
+    command = (
+        f"{sys.executable} -m voxgender identify --format jsonl {recordings}/print.vp {recordings}/print.vp | true"
+    )
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert ended.stderr == ""

@@ -1,0 +1,195 @@
+"""``voxgender serve`` as a process: full requests, crashes, restarts, memory."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from serving import PATH, ServerProcess, voiceprint_text
+
+GOOD = voiceprint_text()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    server = ServerProcess(tmp_path)
+    yield server
+    server.kill()
+
+
+def body_of(count: int) -> bytes:
+    return json.dumps({"voiceprints": [GOOD] * count}).encode()
+
+
+def post(client: httpx.Client, body: bytes) -> httpx.Response:
+    return client.post(PATH, content=body, headers={"content-type": "application/json"})
+
+
+def resident_bytes(server: ServerProcess, field: str) -> int:
+    """VmRSS (now) or VmHWM (peak) of the server."""
+    lines = Path(f"/proc/{server.process.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
+
+
+def test_50_000_voiceprints_are_accepted_and_answered_in_full_and_one_more_is_422(server: ServerProcess) -> None:
+    accepted = post(server.client, body_of(50_000))
+    assert accepted.status_code == 202
+    results = server.client.get(accepted.headers["location"]).json()["result"]["voiceprints"]
+    assert len(results) == 50_000
+    assert all(result == results[0] for result in results)
+    refused = post(server.client, body_of(50_001))
+    assert refused.status_code == 422
+    (detail,) = refused.json()["detail"]
+    assert detail["type"] == "list.too-long"
+    assert detail["context"] == {"items": 50_001, "max_items": 50_000}
+
+
+def test_every_202_that_a_client_has_seen_is_found_after_a_kill_with_its_result(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path)
+    answers: dict[str, dict[str, object]] = {}
+
+    def submit(seed: int) -> None:
+        body = json.dumps({"voiceprints": [voiceprint_text(seed, speech_s=1 + seed)]}).encode()
+        with contextlib.suppress(httpx.TransportError):
+            answer = post(server.client, body)
+            answers[answer.headers["location"]] = {"seed": seed, "status": answer.status_code}
+        if seed == 150:
+            server.process.kill()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(submit, range(200)))
+    server.kill()
+    assert len(answers) >= 100
+    again = ServerProcess(tmp_path)
+    for location, told in answers.items():
+        assert told["status"] == 202
+        answer = again.client.get(location)
+        assert answer.status_code == 200
+        (result,) = answer.json()["result"]["voiceprints"]
+        assert result["speech_length"] == 1 + told["seed"]  # type: ignore[operator]
+    again.kill()
+
+
+def test_what_the_licence_has_used_survives_a_kill(tmp_path: Path) -> None:
+    licence = tmp_path / "licence.json"
+    capacity = {"period": "total", "voiceprints": 10}
+    licence.write_text(json.dumps({"licensee": "A", "valid_until": "2999-01-01T00:00:00Z", "capacity": capacity}))
+    server = ServerProcess(tmp_path, **{"licence-file": licence})
+    assert post(server.client, body_of(9)).status_code == 202
+    server.kill()
+    again = ServerProcess(tmp_path, **{"licence-file": licence})
+    assert post(again.client, body_of(2)).status_code == 403
+    assert post(again.client, body_of(1)).status_code == 202
+    again.kill()
+
+
+def test_a_terminated_server_finishes_the_request_under_way_and_exits_with_0(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path)
+    body = body_of(20_000)
+    with socket.create_connection((server.client.base_url.host, server.client.base_url.port or 0), timeout=30) as raw:
+        head = (
+            f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
+        raw.sendall(head.encode() + body[:-1])
+        server.process.terminate()
+        raw.sendall(body[-1:])
+        answer = http.client.HTTPResponse(raw)
+        answer.begin()
+        assert answer.status == 202
+    assert server.process.wait(30) == 0
+    server.client.close()
+
+
+@pytest.mark.parametrize("declared", [True, False], ids=["declared", "chunked"])
+def test_a_body_over_the_limit_is_refused_without_being_held_in_memory(tmp_path: Path, declared: bool) -> None:
+    server = ServerProcess(tmp_path, **{"max-body-bytes": 1_000_000})
+    try:
+        before = resident_bytes(server, "VmHWM")
+        size = 200_000_000
+        answer = server.client.post(
+            PATH,
+            content=(b" " * 1_000_000 for _ in range(size // 1_000_000)),
+            headers={"content-type": "application/json"} | ({"content-length": str(size)} if declared else {}),
+        )
+        assert answer.status_code == 413
+        assert resident_bytes(server, "VmHWM") - before < 20_000_000
+    finally:
+        server.kill()
+
+
+def test_neither_a_voiceprint_nor_a_score_is_ever_logged(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path, **{"log-level": "debug"})
+    try:
+        accepted = post(server.client, body_of(3))
+        post(server.client, body_of(3).replace(b"]", b', "%s*"]' % GOOD.encode()))
+        server.client.get(accepted.headers["location"])
+        log = server.log_path.read_text()
+        assert accepted.json()["task"]["task_id"] in log
+        assert accepted.headers["x-correlation-id"] in log
+        assert accepted.headers["x-request-id"] in log
+        assert GOOD[:40] not in log
+        assert GOOD[100:140] not in log
+        assert "score" not in log
+        assert "llr" not in log
+    finally:
+        server.kill()
+
+
+def test_only_results_and_never_voiceprints_reach_the_disk(server: ServerProcess, tmp_path: Path) -> None:
+    assert post(server.client, body_of(100)).status_code == 202
+    server.stop()
+    from voxgender.core.base64 import decode_base64
+
+    vector = decode_base64(GOOD)[97:130]
+    for path in tmp_path.iterdir():
+        content = path.read_bytes()
+        assert vector not in content
+        assert GOOD[100:140].encode() not in content
+
+
+def test_the_documents_name_no_other_host(server: ServerProcess) -> None:
+    for path in ("/docs", "/redoc"):
+        page = server.client.get(path)
+        assert page.status_code == 200
+        references = [part.split('"')[0] for part in page.text.replace("'", '"').split('="')[1:]]
+        assert [reference for reference in references if "//" in reference] == []
+        for script in (reference for reference in references if reference.endswith((".js", ".css"))):
+            assert server.client.get(script).status_code == 200
+    document = server.client.get("/openapi.json").json()
+    assert set(document["paths"]) >= {PATH, PATH + "/{task_id}", "/api/system/info", "/api/system/status"}
+    assert set(document["paths"][PATH]["post"]["responses"]) == {
+        "202", "400", "403", "413", "422", "429", "500", "507",
+    }  # fmt: skip
+
+
+def test_system_info_tells_version_models_and_limits(server: ServerProcess) -> None:
+    told = server.client.get("/api/system/info").json()
+    assert told["version"]
+    assert told["models"] == ["ge2e-1"]
+    assert told["limits"]["max_voiceprints"] == 50_000
+    assert server.client.get("/api/system/status").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize(
+    "flag", ["--port=taken", "--port=many", "--store-url=sqlite:////dev/null/x", "--licence-file=/none"]
+)
+def test_what_prevents_the_start_is_told_in_one_sentence_that_names_the_setting(
+    server: ServerProcess, tmp_path: Path, flag: str
+) -> None:
+    flag = flag.replace("taken", str(server.client.base_url.port))
+    store = f"--store-url=sqlite:///{tmp_path}/other.db"
+    command = [sys.executable, "-m", "voxgender", "serve", store, flag]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert ended.returncode == 2
+    (sentence,) = [line for line in ended.stderr.splitlines() if not line.startswith("{")]
+    assert f"VOXGENDER_{flag[2:].partition('=')[0].upper().replace('-', '_')}" in sentence
