@@ -167,8 +167,9 @@ def test_the_documents_name_no_other_host(server: ServerProcess) -> None:
             assert server.client.get(script).status_code == 200
     document = server.client.get("/openapi.json").json()
     assert set(document["paths"]) >= {PATH, PATH + "/{task_id}", "/api/system/info", "/api/system/status"}
+    assert "HTTPValidationError" not in document["components"]["schemas"]
     assert set(document["paths"][PATH]["post"]["responses"]) == {
-        "202", "400", "403", "413", "422", "429", "500", "507",
+        "202", "400", "403", "413", "422", "429", "500", "507", "default",
     }  # fmt: skip
 
 

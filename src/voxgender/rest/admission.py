@@ -51,6 +51,8 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     responses: dict[int | str, dict[str, Any]] = {
         status: {"model": schema.ErrorBody, "description": _MEANING[status]} for status in statuses
     }
+    # Without a default, FastAPI would tell of a validation error body of its own, which is never sent.
+    responses["default"] = {"model": schema.ErrorBody, "description": "Any other error."}
     if 429 in responses:
         responses[429]["headers"] = _RATE_HEADERS
     return responses

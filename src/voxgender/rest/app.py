@@ -31,6 +31,7 @@ def create_app(service: Service) -> FastAPI:
         version=__version__,
         summary="Tells the perceived gender of a voice from voiceprints, as a calibrated likelihood ratio.",
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
     app.include_router(voiceprints.router)

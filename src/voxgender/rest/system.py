@@ -23,7 +23,7 @@ _NOT_READY: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/api/system/info", response_model=schema.SystemInfo)
+@router.get("/api/system/info", name="system_info", response_model=schema.SystemInfo)
 async def info(service: Annotated[Service, Depends(service_of)]) -> Response:
     """Tell the version, the loaded models and the limits."""
     settings = service.settings
@@ -37,7 +37,7 @@ async def info(service: Annotated[Service, Depends(service_of)]) -> Response:
     return JSONResponse({"name": "voxgender", "version": __version__, "models": models, "limits": limits})
 
 
-@router.get("/api/system/status", response_model=schema.SystemStatus, responses=_NOT_READY)
+@router.get("/api/system/status", name="system_status", response_model=schema.SystemStatus, responses=_NOT_READY)
 @router.get("/readyz", response_model=schema.SystemStatus, responses=_NOT_READY)
 async def ready(service: Annotated[Service, Depends(service_of)]) -> Response:
     """Tell whether it takes requests: it has started, is not stopping, and its store answers."""

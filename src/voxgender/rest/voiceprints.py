@@ -48,6 +48,7 @@ router = APIRouter(prefix=PATH, tags=["Gender identification from voiceprints"])
 
 @router.post(
     "",
+    name="start_gender_identification_voiceprints",
     status_code=202,
     response_class=Response,
     summary="Start a task for a list of voiceprints",
@@ -89,6 +90,7 @@ async def start(
 
 @router.get(
     "/{task_id}",
+    name="poll_gender_identification_voiceprints",
     response_class=Response,
     summary="Poll a task",
     responses={200: {"model": schema.TaskAnswer}, **error_responses(400, 404, 429, 500)},
