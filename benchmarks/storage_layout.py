@@ -32,7 +32,7 @@ def main() -> None:
     exact = []
     for clip in read_manifest(arguments.data, arguments.split, "adults"):
         try:
-            exact.append(extract_voiceprint(clip.path, extractor, "float32"))
+            exact.append(extract_voiceprint(clip.path, extractor, layout="float32"))
         except InputError as error:
             print(f"{clip.path}: {error}")
     stored = {layout: [encode_voiceprint(one, layout) for one in exact] for layout in ("int8", "float32")}
@@ -40,9 +40,8 @@ def main() -> None:
     moved = np.abs(llr["int8"] - llr["float32"])
     flipped = int(np.sum((llr["int8"] > 0) != (llr["float32"] > 0)))
     print(f"{len(exact)} clips; bytes each: int8 {len(stored['int8'][0])}, float32 {len(stored['float32'][0])}")
-    print(
-        f"difference of the LLR: mean {moved.mean():.4f}, 99 % below {np.quantile(moved, 0.99):.4f}, largest {moved.max():.4f}"
-    )
+    mean, high, largest = moved.mean(), np.quantile(moved, 0.99), moved.max()
+    print(f"difference of the LLR: mean {mean:.4f}, 99 % below {high:.4f}, largest {largest:.4f}")
     print(f"decisions that flip: {flipped}")
 
 

@@ -42,7 +42,7 @@ def test_speech_is_found_in_every_clip_and_most_of_what_a_clip_holds(sample: Lab
 def test_storing_vectors_as_int8_hardly_moves_an_llr(sample: Labelled) -> None:
     scorer = load_scorer("ge2e-1")
     extractor = Extractor(find_model("ge2e-1") / "extractor")
-    exact = [extract_voiceprint(clip.path, extractor, "float32") for clip in sample.clips[:20]]
+    exact = [extract_voiceprint(clip.path, extractor, layout="float32") for clip in sample.clips[:20]]
     llr = scorer.score_bytes([encode_voiceprint(voiceprint, "float32") for voiceprint in exact]).llr
     rounded = scorer.score_bytes([encode_voiceprint(voiceprint, "int8") for voiceprint in exact]).llr
     assert 0 < np.abs(llr - rounded).max() < 0.2

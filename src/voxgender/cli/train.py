@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -13,7 +12,9 @@ from voxgender.files.heads import PART, save_head
 from voxgender.files.models import find_model, load_card
 
 if TYPE_CHECKING:
-    from voxgender.lab.manifest import Clip
+    from voxgender.lab.data import Labelled
+
+EXCERPT_SEED: Final = 1
 
 
 @click.command("train")
@@ -27,13 +28,14 @@ def command(data: Path, output: Path, train_split: str, calibration_split: str, 
     """Train and calibrate a head on the adults of labelled speech and write it as a folder."""
     need_lab()
     from voxgender.lab.evaluation import Row
-    from voxgender.lab.manifest import read_manifest
+    from voxgender.lab.manifest import EXCERPT_S, excerpts, read_manifest
     from voxgender.lab.metrics import figures
     from voxgender.lab.training import REGULARISATION, train_head
 
     extractor = find_model(model) / "extractor"
     card = load_card(extractor, "extractor")
-    training = load(read_manifest(data, train_split, "adults"), extractor, "training clips")
+    clips = read_manifest(data, train_split, "adults")
+    training = load([*clips, *excerpts(clips, EXCERPT_SEED)], extractor, "training clips and excerpts")
     calibration = load(read_manifest(data, calibration_split, "adults"), extractor, "calibration clips")
     trained = train_head(training, calibration)
     unseen = figures(trained.cross_llr, calibration.is_male, calibration.speakers)
@@ -41,12 +43,9 @@ def command(data: Path, output: Path, train_split: str, calibration_split: str, 
         "method": "logistic regression on standardised vectors, speakers and genders balanced; affine calibration",
         "regularisation_c": REGULARISATION,
         "extractor": {"model": card.model, "version": card.version},
-        "training": {"split": train_split, "clips": len(training.clips), "corpora": _corpora(training.clips)},
-        "calibration": {
-            "split": calibration_split,
-            "clips": len(calibration.clips),
-            "corpora": _corpora(calibration.clips),
-        },
+        "excerpts": {"speech_s": EXCERPT_S, "seed": EXCERPT_SEED},
+        "training": _told(training, train_split),
+        "calibration": _told(calibration, calibration_split),
     }
     save_head(output, trained.head, version=head_version, title=f"linear head for {card.model}", made=made)
     click.echo("calibration clips, each scored by a calibration of the other speakers:")
@@ -54,5 +53,12 @@ def command(data: Path, output: Path, train_split: str, calibration_split: str, 
     click.echo(f"written to {output}; use it as {output.parent if output.name == PART else output}")
 
 
-def _corpora(clips: Iterable[Clip]) -> list[str]:
-    return sorted({clip.corpus for clip in clips})
+def _told(data: Labelled, split: str) -> dict[str, object]:
+    whole = [clip for clip in data.clips if clip.max_speech_s is None]
+    return {
+        "split": split,
+        "clips": len(whole),
+        "excerpts": len(data.clips) - len(whole),
+        "speakers": len({clip.speaker_id for clip in data.clips}),
+        "corpora": sorted({clip.corpus for clip in data.clips}),
+    }

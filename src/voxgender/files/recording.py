@@ -26,7 +26,7 @@ ExtractorSource: TypeAlias = "Callable[[], Extractor]"
 """Gives the extractor when it is needed: loading it takes time that a voiceprint file does not cost."""
 
 
-def read_voiceprint(source: Path | bytes, extractor: ExtractorSource) -> Voiceprint:
+def read_voiceprint(source: Path | bytes, extractor: ExtractorSource, max_speech_s: float | None = None) -> Voiceprint:
     """Return the voiceprint of a file or of a file's bytes, told apart by content.
 
     What begins like a voiceprint, in binary or as Base64 text, is read as one; all else is a recording, whose channels
@@ -35,6 +35,7 @@ def read_voiceprint(source: Path | bytes, extractor: ExtractorSource) -> Voicepr
     Args:
         source: Path, or the bytes themselves.
         extractor: Called only for a recording.
+        max_speech_s: Use no more than this much of a recording's speech, in seconds, from its beginning.
 
     Raises:
         InputError: Where the file cannot be read, or is neither a voiceprint nor a recording.
@@ -50,13 +51,21 @@ def read_voiceprint(source: Path | bytes, extractor: ExtractorSource) -> Voicepr
             data = b""
         if data.startswith(b"{"):
             return decode_voiceprint(data)
-    return extract_voiceprint(source, extractor())
+    return extract_voiceprint(source, extractor(), max_speech_s)
 
 
-def extract_voiceprint(source: Path | bytes, extractor: Extractor) -> Voiceprint:
+def extract_voiceprint(
+    source: Path | bytes, extractor: Extractor, max_speech_s: float | None = None, layout: Layout = "int8"
+) -> Voiceprint:
     """Return the voiceprint of a recording, its channels mixed to one.
 
-    Its vector is rounded as its file holds it, so that it scores alike before and after it was stored.
+    Its vector is rounded as a file of the layout holds it, so that it scores alike before and after it was stored.
+
+    Args:
+        source: Path, or the recording's bytes.
+        extractor: What makes the vector.
+        max_speech_s: Use no more than this much speech, in seconds, from its beginning.
+        layout: Layout that the vector is rounded to.
 
     Raises:
         AudioError: Where it cannot be read as audio.
@@ -65,9 +74,9 @@ def extract_voiceprint(source: Path | bytes, extractor: Extractor) -> Voiceprint
     from voxgender.files.mel import SAMPLE_RATE_HZ
 
     with open_audio(source, sample_rate_hz=SAMPLE_RATE_HZ, channels="mix") as stream:
-        extraction = extractor.extract(piece[0] for piece in stream)
+        extraction = extractor.extract((piece[0] for piece in stream), max_speech_s)
     exact = Voiceprint(extractor.model, extraction.speech_s, extraction.vector)
-    return decode_voiceprint(encode_voiceprint(exact))
+    return decode_voiceprint(encode_voiceprint(exact, layout))
 
 
 def write_voiceprint(path: Path, voiceprint: Voiceprint, *, base64: bool = False, layout: Layout = "int8") -> None:

@@ -52,10 +52,17 @@ class Labelled:
         """Return weights under which each speaker of a gender counts the same, and both genders do; their mean is 1."""
         speakers, is_male = self.speakers, self.is_male
         _, speaker_index, clips_of = np.unique(speakers, return_inverse=True, return_counts=True)
-        weights = 1.0 / clips_of[speaker_index]
-        for gender in (True, False):
-            weights[is_male == gender] *= 0.5 * len(weights) / weights[is_male == gender].sum()
-        return weights
+        return _balanced(1.0 / clips_of[speaker_index], is_male)
+
+    def gender_weights(self) -> NDArray[np.float64]:
+        """Return weights under which each clip of a gender counts the same, and both genders do; their mean is 1."""
+        return _balanced(np.ones(len(self.clips)), self.is_male)
+
+
+def _balanced(weights: NDArray[np.float64], is_male: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return weights scaled so that both genders have the same sum."""
+    share = np.where(is_male, weights[is_male].sum(), weights[~is_male].sum())
+    return weights * (0.5 * len(weights)) / share
 
 
 def load_labelled(clips: Sequence[Clip], extractor: Path, progress: Callable[[], None], jobs: int = 0) -> Labelled:
@@ -93,19 +100,18 @@ def load_labelled(clips: Sequence[Clip], extractor: Path, progress: Callable[[],
 def _read_all(
     clips: Sequence[Clip], extractor: Path, jobs: int
 ) -> Iterator[str | tuple[str, float, NDArray[np.float32]]]:
-    paths = [clip.path for clip in clips]
     # spawn, because the threads of NumPy and ONNX Runtime do not survive a fork.
     with multiprocessing.get_context("spawn").Pool(jobs, _begin, (extractor,)) as pool:
-        yield from pool.imap(_read, paths, chunksize=_CHUNK_CLIPS)
+        yield from pool.imap(_read, clips, chunksize=_CHUNK_CLIPS)
 
 
 def _begin(extractor: Path) -> None:
     _state["extractor"] = Extractor(extractor, threads=1)
 
 
-def _read(path: Path) -> str | tuple[str, float, NDArray[np.float32]]:
+def _read(clip: Clip) -> str | tuple[str, float, NDArray[np.float32]]:
     try:
-        voiceprint = read_voiceprint(path, lambda: _state["extractor"])
+        voiceprint = read_voiceprint(clip.path, lambda: _state["extractor"], clip.max_speech_s)
     except InputError as error:
         return str(error)
     return voiceprint.model, voiceprint.speech_s, voiceprint.vector
