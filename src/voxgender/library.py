@@ -93,6 +93,8 @@ def _columns(matrix: NDArray[np.floating], speech_s: NDArray[np.floating] | None
     if matrix.ndim != 2:
         raise InputError(f"a matrix of vectors has two dimensions, not {matrix.ndim}; one vector is matrix[np.newaxis]")
     lengths = np.full(len(matrix), 10.0) if speech_s is None else speech_s
+    if not np.isfinite(matrix).all():
+        raise InputError("the matrix holds values that are not finite; leave such rows out")
     if lengths.shape != (len(matrix),):
         raise InputError(f"speech_s must have the shape ({len(matrix)},), one value a row, not {lengths.shape}")
     (model,) = scorer.heads

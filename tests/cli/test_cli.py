@@ -213,3 +213,15 @@ def test_a_reader_that_has_enough_ends_the_command_quietly(recordings: Path) -> 
     )
     ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert ended.stderr == ""
+
+
+def test_a_decoder_that_complains_is_not_heard_and_our_own_message_is(recordings: Path, tmp_path: Path) -> None:
+    sound = voices.speak(3.0, 110.0, 1.0, seed=2)
+    soundfile.write(tmp_path / "damaged.mp3", sound, 16_000, format="MP3")
+    data = bytearray((tmp_path / "damaged.mp3").read_bytes())
+    data[2000:2600] = bytes(600)
+    (tmp_path / "damaged.mp3").write_bytes(data)
+    command = [sys.executable, "-m", "voxgender", "identify", str(tmp_path / "damaged.mp3"), "missing.wav"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "damaged.mp3" in ended.stdout
+    assert ended.stderr == "voxgender: missing.wav cannot be read: No such file or directory\n"

@@ -113,7 +113,8 @@ def test_train_and_evaluate_work_on_a_user_s_own_voiceprints(corpus: Path, tmp_p
     told = subprocess.run(train, capture_output=True, text=True, check=True).stdout
     assert "Cllr" in told
     card = json.loads((model / "head/card.json").read_text())
-    assert card["made"]["training"] == {"split": "train", "clips": 128, "corpora": ["made"]}
+    told_data = {"split": "train", "clips": 128, "excerpts": 0, "speakers": 128, "corpora": ["made"]}
+    assert card["made"]["training"] == told_data
     scorer = load_scorer(model)
     data = read_manifest(corpus, "dev", "adults")
     results = scorer.score_bytes([clip.path.read_bytes() for clip in data])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +23,28 @@ STDIN = "-"
 def source_of(name: str) -> Path | bytes:
     """Return the path that a name on the command line means, or for ``-`` the bytes of standard input."""
     return sys.stdin.buffer.read() if name == STDIN else Path(name)
+
+
+@contextlib.contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Keep decoders written in C from printing at the user; what Python writes to standard error still gets there.
+
+    mpg123 tells of each damaged frame on file descriptor 2 and has no switch for it; our own messages say what counts.
+    """
+    sys.stderr.flush()
+    before = sys.stderr
+    kept = os.dup(2)
+    try:
+        with open(kept, "w", buffering=1, encoding=before.encoding, errors="replace", closefd=False) as ours:
+            sys.stderr = ours
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 2)
+            os.close(nowhere)
+            yield
+    finally:
+        sys.stderr = before
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def progress_bar() -> Progress:
@@ -41,14 +65,15 @@ def for_each(names: Iterable[str], description: str, work: Callable[[str], T], t
     """
     failed = 0
     listed = list(names)
-    with progress_bar() as progress:
+    with quiet_libraries(), progress_bar() as progress:
         bar = progress.add_task(description, total=len(listed))
         for name in listed:
             try:
                 outcome = work(name)
             except InputError as error:
                 failed += 1
-                click.echo(f"voxgender: {name}: {error}", err=True)
+                named = "" if str(error).startswith(name) else f"{name}: "
+                click.echo(f"voxgender: {named}{error}", err=True)
             else:
                 then(name, outcome)
             progress.advance(bar)

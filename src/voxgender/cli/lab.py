@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from voxgender.cli.files import progress_bar
+from voxgender.cli.files import progress_bar, quiet_libraries
 from voxgender.core.errors import DependencyError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def load(clips: list[Clip], extractor: Path, description: str) -> Labelled:
     """Return the clips' voiceprints; what could not be used is told on standard error."""
     from voxgender.lab.data import load_labelled
 
-    with progress_bar() as progress:
+    with quiet_libraries(), progress_bar() as progress:
         bar = progress.add_task(description, total=len(clips))
         data = load_labelled(clips, extractor, lambda: progress.advance(bar))
     for clip, reason in data.unreadable:

@@ -14,7 +14,8 @@ from voxgender.files.models import find_model, load_card
 if TYPE_CHECKING:
     from voxgender.lab.data import Labelled
 
-EXCERPT_SEED: Final = 1
+EXCERPT_SEEDS: Final = (1, 2, 3)
+"""One excerpt of each training clip for each seed."""
 
 
 @click.command("train")
@@ -35,7 +36,8 @@ def command(data: Path, output: Path, train_split: str, calibration_split: str, 
     extractor = find_model(model) / "extractor"
     card = load_card(extractor, "extractor")
     clips = read_manifest(data, train_split, "adults")
-    training = load([*clips, *excerpts(clips, EXCERPT_SEED)], extractor, "training clips and excerpts")
+    short = [excerpt for seed in EXCERPT_SEEDS for excerpt in excerpts(clips, seed)]
+    training = load([*clips, *short], extractor, "training clips and excerpts")
     calibration = load(read_manifest(data, calibration_split, "adults"), extractor, "calibration clips")
     trained = train_head(training, calibration)
     unseen = figures(trained.cross_llr, calibration.is_male, calibration.speakers)
@@ -43,7 +45,7 @@ def command(data: Path, output: Path, train_split: str, calibration_split: str, 
         "method": "logistic regression on standardised vectors, speakers and genders balanced; affine calibration",
         "regularisation_c": REGULARISATION,
         "extractor": {"model": card.model, "version": card.version},
-        "excerpts": {"speech_s": EXCERPT_S, "seed": EXCERPT_SEED},
+        "excerpts": {"speech_s": EXCERPT_S, "seeds": EXCERPT_SEEDS},
         "training": _told(training, train_split),
         "calibration": _told(calibration, calibration_split),
     }

@@ -71,7 +71,6 @@ class _Reader:
         return members
 
     def _value(self) -> Value:
-        self._skip_no_ops()
         marker = self._take(1)
         if marker in _NUMBERS:
             return self._number(marker)

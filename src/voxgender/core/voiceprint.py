@@ -319,7 +319,9 @@ def _checked_scale(scale: object, speech_s: float) -> np.float32:
         rounded = np.float32(scale)
         usable = np.isfinite(rounded * np.float32(128)) and (rounded > 0 or (rounded == 0 and speech_s == 0))
     if not usable:
-        raise VoiceprintError("not a voiceprint: 'scale' must lie above 0 (0 only without speech) and below 2.66e36")
+        raise VoiceprintError(
+            "not a voiceprint: 'scale' must be above 0 (0 only without speech) and 128 times it finite"
+        )
     return rounded
 
 

@@ -62,7 +62,8 @@ class Labelled:
 def _balanced(weights: NDArray[np.float64], is_male: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return weights scaled so that both genders have the same sum."""
     share = np.where(is_male, weights[is_male].sum(), weights[~is_male].sum())
-    return weights * (0.5 * len(weights)) / share
+    balanced: NDArray[np.float64] = weights * (0.5 * len(weights)) / share
+    return balanced
 
 
 def load_labelled(clips: Sequence[Clip], extractor: Path, progress: Callable[[], None], jobs: int = 0) -> Labelled:

@@ -15,9 +15,8 @@ from voxgender.core.head import Head
 from voxgender.core.scorer import CalibratedHead
 from voxgender.lab.data import Labelled
 
-REGULARISATION: Final = 0.003
-"""Inverse strength C of the L2 penalty. Strong, because weak penalties fit the corpora instead of the voices: this one is
-the best on corpora that were left out of the training."""
+REGULARISATION: Final = 0.01
+"""Inverse strength C of the L2 penalty. Strong, because weak penalties fit the corpora instead of the voices."""
 FOLDS: Final = 5
 
 
