@@ -16,7 +16,6 @@ serve: $(VENV)/.serve
 test: $(VENV)/.dev
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -m "not slow"
-	$(BIN)/coverage combine --quiet --append
 	$(BIN)/coverage report --skip-covered
 	$(BIN)/coverage report --include='src/voxgender/core/*' --fail-under=100 --skip-covered
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import soundfile
-import voices
 
+import voices
 from voxgender.app.settings import Settings
 from voxgender.cli import COMMANDS
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -46,7 +46,7 @@ class Voiceprint:
 
     model: str
     speech_s: float
-    vector: NDArray[np.float32]
+    vector: NDArray[np.float32] = field(repr=False)  # biometric, so it must not slip into a log
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +61,7 @@ class Voiceprints:
 
     model: str
     speech_s: NDArray[np.float32]
-    vectors: NDArray[np.float32]
+    vectors: NDArray[np.float32] = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.speech_s)
@@ -165,7 +165,9 @@ def decode_voiceprint(data: bytes) -> Voiceprint:
     Example:
         >>> voiceprint = Voiceprint("ge2e-1", 12.5, np.linspace(-1, 1, 3, dtype=np.float32))
         >>> decode_voiceprint(encode_voiceprint(voiceprint, "float32"))
-        Voiceprint(model='ge2e-1', speech_s=12.5, vector=array([-1.,  0.,  1.], dtype=float32))
+        Voiceprint(model='ge2e-1', speech_s=12.5)
+        >>> decode_voiceprint(encode_voiceprint(voiceprint, "float32")).vector
+        array([-1.,  0.,  1.], dtype=float32)
     """
     if len(data) > MAX_VOICEPRINT_BYTES:
         raise VoiceprintError(f"not a voiceprint: {len(data)} bytes; the longest has {MAX_VOICEPRINT_BYTES}")
