@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from voxgender.core.calibration import EQUAL_PRIORS, Calibration, Decision
-from voxgender.core.errors import SettingsError
+from voxgender.core.errors import ModelError, SettingsError
 
 CALIBRATION = Calibration(2.0, 0.5, -0.25, bound=6.0, min_speech_s=1.0, max_speech_s=16.0)
 priors = st.floats(0.001, 0.999)
@@ -153,3 +153,20 @@ def test_a_smallest_probability_that_no_gender_could_miss_or_reach_is_refused(va
 def test_settings_at_the_edge_of_what_is_allowed_work(settings: dict[str, Any]) -> None:
     decision = Decision(**settings)
     assert decision.male_probability(np.array([0.0]))[0] == pytest.approx(decision.male_prior, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"bound": 0.0},
+        {"bound": math.inf},
+        {"min_speech_s": 0.0},
+        {"max_speech_s": 0.5},
+        {"slope": math.nan},
+        {"offset": "x"},
+    ],
+)
+def test_a_calibration_of_impossible_numbers_cannot_be_made(change: dict[str, float]) -> None:
+    numbers = {"slope": 1.0, "slope_per_doubling": 0.1, "offset": 0.0, "bound": 5.0, "min_speech_s": 1.0}
+    with pytest.raises(ModelError):
+        Calibration(**{**numbers, "max_speech_s": 9.0, **change})

@@ -51,3 +51,13 @@ def test_sums_that_overflow_are_infinite_or_nan_without_a_warning() -> None:
 
 def test_a_head_prints_its_model_and_dimension_alone() -> None:
     assert repr(Head("ge2e-1", np.ones(3, np.float32), 0.0)) == "Head(model='ge2e-1', dimension=3)"
+
+
+def test_a_vector_scores_the_same_bit_by_bit_alone_and_at_any_place_of_any_batch() -> None:
+    random = np.random.default_rng(3)
+    vectors = random.normal(size=(300, 256)).astype(np.float32)
+    head = Head("m", random.normal(size=256).astype(np.float32), bias=0.1)
+    alone = np.array([head.raw_scores(vectors[row : row + 1])[0] for row in range(300)])
+    for first in (0, 1, 7):
+        for count in (2, 3, 64, 293):
+            assert np.array_equal(head.raw_scores(vectors[first : first + count]), alone[first : first + count])

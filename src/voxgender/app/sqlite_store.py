@@ -192,6 +192,8 @@ class SqliteStore:
 
     async def _write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         done: Future[_T] = Future()
+        # From here on it cannot be cancelled any more, so that the writer can always answer.
+        done.set_running_or_notify_cancel()
         self._jobs.put((work, done))
         # Shielded: what is on its way to the disk is not undone by a caller that goes away.
         return await asyncio.shield(asyncio.wrap_future(done))

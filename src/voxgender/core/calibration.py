@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from voxgender.core.errors import SettingsError
+from voxgender.core.errors import ModelError, SettingsError
 
 Gender: TypeAlias = Literal["male", "female", "unknown"]
 
@@ -42,6 +42,13 @@ class Calibration:
     bound: float
     min_speech_s: float
     max_speech_s: float
+
+    def __post_init__(self) -> None:
+        numbers = (self.slope, self.slope_per_doubling, self.offset, self.bound, self.min_speech_s, self.max_speech_s)
+        if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
+            raise ModelError("a calibration has six finite numbers; install the model again")
+        if not (self.bound > 0 and 0 < self.min_speech_s <= self.max_speech_s):
+            raise ModelError("a calibration's bound and speech lengths lie above 0; install the model again")
 
     def llr(self, raw: NDArray[np.float64], speech_s: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the natural-log LLR of male against female; NaN where there is no speech or the raw score is NaN.

@@ -1,4 +1,4 @@
-"""The head: what turns vectors into raw scores, one matrix-vector product a batch."""
+"""The head: what turns vectors into raw scores, one dot product each."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ class Head:
     def raw_scores(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the uncalibrated score of each vector; larger speaks more for a male voice.
 
+        A vector has the same score, bit by bit, alone and in every batch.
+
         Args:
             vectors: float32, shape (n, dimension).
 
@@ -63,6 +65,8 @@ class Head:
             raise VoiceprintModelError(
                 f"a vector of model {self.model!r} has {len(self.weight)} values, not {vectors.shape[1]}"
             )
-        # A sum that overflows is bounded by the calibration like any other very large score.
+        # A sum that overflows is bounded by the calibration like any other very large score. One dot product a row,
+        # because a matrix product adds up in an order that depends on the rows beside it, and so would the last bits.
         with np.errstate(over="ignore", invalid="ignore"):
-            return (vectors @ self.weight).astype(np.float64) + self.bias
+            products: NDArray[np.float32] = np.vecdot(vectors, self.weight)
+            return products.astype(np.float64) + self.bias

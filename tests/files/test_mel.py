@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from voxgender.files import mel
 
-REFERENCE = Path(__file__).resolve().parents[1] / "tools" / "reference" / "ge2e.npz"
+REFERENCE = Path(__file__).resolve().parents[2] / "tools" / "reference" / "ge2e.npz"
 
 
 def frames_of(samples: NDArray[np.float32], cuts: list[int] | None = None) -> NDArray[np.float32]:

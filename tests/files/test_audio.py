@@ -381,7 +381,7 @@ class TestLimits:
     def test_memory_stays_flat_over_an_hour_and_lying_headers_allocate_nothing(self):
         """In a process of its own, since a process remembers its highest use of memory only."""
         pytest.importorskip("resource")
-        script = Path(__file__).with_name("audio_memory.py")
+        script = Path(__file__).parents[1] / "audio_memory.py"
         done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

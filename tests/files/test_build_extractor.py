@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 pytest.importorskip("onnx", reason="the tools extra is not installed")
 
-TOOL = Path(__file__).resolve().parents[1] / "tools" / "build_extractor.py"
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "build_extractor.py"
 
 
 @pytest.fixture(scope="module")

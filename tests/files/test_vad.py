@@ -17,7 +17,7 @@ import voices
 from voxgender.files import vad
 from voxgender.files.models import SHIPPED
 
-REFERENCE = Path(__file__).resolve().parents[1] / "tools" / "reference" / "silero.npz"
+REFERENCE = Path(__file__).resolve().parents[2] / "tools" / "reference" / "silero.npz"
 Stretches = list[tuple[int, int]]
 
 

@@ -24,7 +24,7 @@ from voxgender.files.extraction import DIMENSIONS, Extractor
 from voxgender.files.models import SHIPPED
 
 FOLDER = SHIPPED / "ge2e-1" / "extractor"
-REFERENCE = Path(__file__).resolve().parents[1] / "tools" / "reference" / "ge2e.npz"
+REFERENCE = Path(__file__).resolve().parents[2] / "tools" / "reference" / "ge2e.npz"
 SECOND = 16_000
 
 
