@@ -58,6 +58,11 @@ def test_a_file_is_read_as_it_is_documented(tmp_path: Path) -> None:
         ('{"licensee": "ACME", "valid_until": "2027-01-01T00:00:00"}', "time zone"),
         ('{"licensee": "ACME", "valid_until": "2027-01-01T00:00:00Z", "capcity": {}}', "capcity"),
         ('{"licensee": "A", "valid_until": "2027-01-01T00:00:00Z", "capacity": {"period": "week"}}', "week"),
+        (
+            '{"licensee": "A", "valid_until": "2027-01-01T00:00:00Z", "capacity": {"period": "day", "audio_s": -1}}',
+            ">= 0",
+        ),
+        ("\xff", "no licence"),
         ("[" * 100_000, "no licence"),
     ],
 )
@@ -66,8 +71,8 @@ def test_a_file_that_is_no_licence_stops_the_start_with_one_sentence(
 ) -> None:
     path = tmp_path / "licence.json"
     if content is not None:
-        path.write_text(content)
+        path.write_text(content, encoding="latin-1")
     with pytest.raises(SettingsError, match=reason) as error:
         read_licence(path)
-    assert str(error.value).startswith(f"VOXGENDER_LICENCE_FILE is {path}")
+    assert str(error.value).startswith(f"VOXGENDER_LICENCE_FILE (--licence-file) is {path}")
     assert "\n" not in str(error.value)

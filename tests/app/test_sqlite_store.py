@@ -7,6 +7,8 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +17,7 @@ import numpy as np
 import pytest
 
 from voxgender.app.licence import Charge
-from voxgender.app.sqlite_store import EXPIRE_ROWS, ROW_BYTES, SqliteStore
+from voxgender.app.sqlite_store import EXPIRE_ROWS, ROW_BYTES, WAL_BYTES, SqliteStore
 from voxgender.app.task import Task, TaskState
 from voxgender.core.calibration import Decision
 from voxgender.core.errors import (
@@ -48,6 +50,11 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now_s
+
+
+def writer_of(store: SqliteStore) -> sqlite3.Connection:
+    assert store._writer is not None
+    return store._writer.connection
 
 
 def with_store(
@@ -100,9 +107,9 @@ def test_many_tasks_at_once_are_all_stored_with_far_fewer_commits(tmp_path: Path
             nonlocal commits
             commits += statement == "COMMIT"
 
-        store._writer.set_trace_callback(count)
+        writer_of(store).set_trace_callback(count)
         await asyncio.gather(*(store.add(task, None) for task in tasks))
-        store._writer.set_trace_callback(None)
+        writer_of(store).set_trace_callback(None)
         for task in tasks:
             await store.get(task.task_id)
         assert (await store.usage()).tasks == 500
@@ -241,12 +248,12 @@ def test_a_caller_that_goes_away_does_not_undo_what_was_accepted(tmp_path: Path)
 
 def test_a_disk_that_is_full_is_told_as_such_and_the_store_goes_on_once_there_is_room(tmp_path: Path) -> None:
     async def work(store: SqliteStore) -> None:
-        pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
-        store._writer.execute(f"PRAGMA max_page_count = {pages + 20}")
+        pages = writer_of(store).execute("PRAGMA page_count").fetchone()[0]
+        writer_of(store).execute(f"PRAGMA max_page_count = {pages + 20}")
         with pytest.raises(StorageFullError, match="disk"):
             await store.add(make_task(50_000), charge(1))
         assert await store.licence_used("month 2026-11") == {}
-        store._writer.execute("PRAGMA max_page_count = 1000000")
+        writer_of(store).execute("PRAGMA max_page_count = 1000000")
         await store.add(make_task(50_000), charge(1))
 
     with_store(tmp_path / "t.db", work)
@@ -266,7 +273,7 @@ def test_an_error_that_nobody_foresaw_reaches_its_caller_and_not_the_others(tmp_
 
 def test_a_locked_store_is_told_as_unavailable(tmp_path: Path) -> None:
     async def work(store: SqliteStore) -> None:
-        store._writer.execute("PRAGMA busy_timeout = 10")
+        writer_of(store).execute("PRAGMA busy_timeout = 10")
         other = sqlite3.connect(tmp_path / "t.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailableError, match="locked"):
@@ -283,9 +290,10 @@ def test_a_locked_store_is_told_as_unavailable(tmp_path: Path) -> None:
     [
         (lambda path: path.write_bytes(b"no database" * 1000), "not a database"),
         (lambda path: path.mkdir(), "unable to open"),
-        (lambda path: _write_later_version(path), "later voxgender"),
+        (lambda path: _alter(path, "PRAGMA user_version = 99"), "later voxgender"),
+        (lambda path: _alter(path, "PRAGMA application_id = 1"), "another program"),
     ],
-    ids=["no database", "a folder", "a later version"],
+    ids=["no database", "a folder", "a later version", "another program's"],
 )
 def test_a_file_that_cannot_be_used_stops_the_start_with_one_sentence(
     tmp_path: Path, prepare: Callable[[Path], object], reason: str
@@ -296,7 +304,7 @@ def test_a_file_that_cannot_be_used_stops_the_start_with_one_sentence(
     async def nothing(_: SqliteStore) -> None:
         return
 
-    with pytest.raises(SettingsError, match=f"VOXGENDER_STORE_URL is sqlite:///.*{reason}"):
+    with pytest.raises(SettingsError, match=rf"VOXGENDER_STORE_URL \(--store-url\) is sqlite:///.*{reason}"):
         with_store(path, nothing)
 
 
@@ -310,7 +318,91 @@ def test_no_thread_is_left_after_closing(tmp_path: Path) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("store-")]
 
 
-def _write_later_version(path: Path) -> None:
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 99")
-    connection.close()
+def test_a_database_of_another_program_is_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.db"
+    with closing(sqlite3.connect(path)) as theirs:
+        theirs.execute("CREATE TABLE precious (x)")
+    before = path.read_bytes()
+    with pytest.raises(SettingsError, match="another program"):
+        with_store(path, lambda store: store.usage())
+    assert path.read_bytes() == before
+
+
+def test_processes_that_start_at_once_on_a_new_file_all_get_a_store(tmp_path: Path) -> None:
+    async def run() -> None:
+        stores = [SqliteStore(tmp_path / "t.db", LARGE) for _ in range(8)]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda store: asyncio.run(_open_and_close(store)), stores))
+
+    asyncio.run(run())
+    assert with_store(tmp_path / "t.db", lambda store: store.usage()).tasks == 0
+
+
+def test_a_closed_store_refuses_at_once_instead_of_waiting(tmp_path: Path) -> None:
+    async def run() -> None:
+        store = SqliteStore(tmp_path / "t.db", LARGE)
+        await _open_and_close(store)
+        with pytest.raises(StoreUnavailableError, match="closed"):
+            await store.add(make_task(), None)
+        with pytest.raises(StoreUnavailableError, match="closed"):
+            await store.usage()
+
+    asyncio.run(run())
+
+
+class FailingConnection:
+    """A connection whose commits and rollbacks fail as long as it is told so."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.is_failing = True
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._connection, name)
+
+    def execute(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
+        if self.is_failing and statement in ("COMMIT", "ROLLBACK"):
+            raise sqlite3.OperationalError("disk I/O error")
+        return self._connection.execute(statement, values)
+
+    def rollback(self) -> None:
+        self._connection.rollback()
+        if self.is_failing:
+            raise sqlite3.OperationalError("disk I/O error")
+
+
+def test_a_writer_whose_commit_and_rollback_fail_answers_everybody_and_goes_on(tmp_path: Path) -> None:
+    async def work(store: SqliteStore) -> None:
+        assert store._writer is not None
+        failing = FailingConnection(store._writer.connection)
+        store._writer.connection = failing  # type: ignore[assignment]
+        outcomes = await asyncio.gather(*(store.add(make_task(), None) for _ in range(5)), return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {StoreUnavailableError}
+        failing.is_failing = False
+        await store.add(make_task(), None)
+        assert (await store.usage()).tasks == 1
+
+    with_store(tmp_path / "t.db", work)
+
+
+def test_the_write_ahead_log_is_cut_back_once_its_content_is_in_the_file(tmp_path: Path) -> None:
+    async def work(store: SqliteStore) -> int:
+        for _ in range(30):
+            await store.add(make_task(50_000), None)
+        for _ in range(2):
+            writer_of(store).execute("PRAGMA wal_checkpoint(RESTART)")
+            await store.add(make_task(), None)
+        return (tmp_path / "t.db-wal").stat().st_size
+
+    assert with_store(tmp_path / "t.db", work) <= WAL_BYTES
+
+
+async def _open_and_close(store: SqliteStore) -> None:
+    await store.open()
+    await store.close()
+
+
+def _alter(path: Path, statement: str) -> None:
+    with_store(path, lambda store: store.usage())
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(statement)

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving import PATH, ServerProcess, voiceprint_text
+from serving import PATH, ServerProcess, voiceprint_text, wait_until_ready
 
 GOOD = voiceprint_text()
 
@@ -194,3 +194,104 @@ def test_what_prevents_the_start_is_told_in_one_sentence_that_names_the_setting(
     assert ended.returncode == 2
     (sentence,) = [line for line in ended.stderr.splitlines() if not line.startswith("{")]
     assert f"VOXGENDER_{flag[2:].partition('=')[0].upper().replace('-', '_')}" in sentence
+
+
+def raw_connection(server: ServerProcess) -> socket.socket:
+    return socket.create_connection((server.client.base_url.host, server.client.base_url.port or 0), timeout=30)
+
+
+def read_to_the_end(connection: socket.socket) -> bytes:
+    """Everything until the server closes the connection."""
+    received = bytearray()
+    with contextlib.suppress(ConnectionError):
+        while chunk := connection.recv(65_536):
+            received += chunk
+    return bytes(received)
+
+
+@pytest.mark.parametrize("kind", ["header", "request line", "many headers"])
+def test_a_request_head_that_does_not_end_is_refused_with_the_contract_s_body(server: ServerProcess, kind: str) -> None:
+    begin, more = {
+        "header": (b"GET / HTTP/1.1\r\nx: ", b"a" * 65_536),
+        "request line": (b"GET /", b"a" * 65_536),
+        "many headers": (b"GET / HTTP/1.1\r\n", b"a: b\r\n" * 10_000),
+    }[kind]
+    with raw_connection(server) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(begin)
+            for _ in range(20):
+                connection.sendall(more)
+        # A client that sends on may lose the answer with the connection; what counts is that it is closed.
+        answer = read_to_the_end(connection)
+    assert answer == b"" or (answer.startswith(b"HTTP/1.1 400 ") and b'"request.invalid"' in answer)
+    assert resident_bytes(server, "VmHWM") < 200_000_000
+
+
+def test_a_refused_upload_without_an_end_is_ended_by_the_server(server: ServerProcess) -> None:
+    head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100000000000\r\n\r\n"
+    sent = 0
+    with raw_connection(server) as connection, contextlib.suppress(ConnectionError):
+        connection.sendall(head.encode())
+        while sent < 10**10:
+            connection.sendall(bytes(1_000_000))
+            sent += 1_000_000
+    assert sent < 2 * 10**9
+
+
+def test_a_client_that_waits_for_a_word_gets_the_refusal_at_once_and_the_connection_is_closed(
+    server: ServerProcess,
+) -> None:
+    head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    with raw_connection(server) as connection:
+        connection.sendall(f"{head}expect: 100-continue\r\ncontent-length: 1000000000\r\n\r\n".encode())
+        answer = read_to_the_end(connection)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in answer
+    assert b"100 Continue" not in answer
+
+
+def test_a_connection_goes_on_after_a_refusal_whose_body_was_read(server: ServerProcess) -> None:
+    with raw_connection(server) as connection:
+        head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\n"
+        connection.sendall(head.encode() + b"hello")
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        answer.read()
+        assert answer.status == 400
+        connection.sendall(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
+        again = http.client.HTTPResponse(connection)
+        again.begin()
+        assert again.status == 200
+
+
+def test_a_body_of_millions_of_other_things_is_refused_without_building_them(server: ServerProcess) -> None:
+    before = resident_bytes(server, "VmHWM")
+    body = b'{"x": [' + b"[]," * 10_000_000 + b'1], "voiceprints": [' + b"[]," * 10_000_000 + b"1]}"
+    answer = post(server.client, body)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["location"] == ["body", "voiceprints", 0]
+    assert resident_bytes(server, "VmHWM") - before < 200_000_000
+
+
+def test_what_a_client_puts_into_the_path_is_not_logged(server: ServerProcess) -> None:
+    assert server.client.get(f"{PATH}/{GOOD.replace('/', '_')}").status_code == 400
+    assert server.client.get(f"/elsewhere/{GOOD}").status_code == 404
+    assert GOOD[:40] not in server.log_path.read_text()
+
+
+def test_a_log_that_cannot_be_written_does_not_fail_a_request(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path)
+    server.stop()
+    command = [sys.executable, "-m", "voxgender", "serve", f"--store-url=sqlite:///{tmp_path}/tasks.db"]
+    port = server.client.base_url.port
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.Popen([*command, f"--port={port}"], stderr=full)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            wait_until_ready(client)
+            answer = post(client, body_of(1))
+            assert answer.status_code == 202
+            assert client.get(answer.headers["location"]).status_code == 200
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0

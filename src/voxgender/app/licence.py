@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -19,8 +19,8 @@ class Capacity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much may be used in one period; None means without bound."""
 
     period: Period
-    voiceprints: int | None = None
-    audio_s: float | None = None
+    voiceprints: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    audio_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +83,16 @@ def read_licence(path: Path) -> Licence:
     try:
         licence = msgspec.json.decode(path.read_bytes(), type=Licence)
     except OSError as error:
-        raise SettingsError(f"VOXGENDER_LICENCE_FILE is {path}: {error.strerror or 'it cannot be read'}") from None
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise SettingsError(f"VOXGENDER_LICENCE_FILE is {path}, which is no licence: {error}") from None
-    if licence.valid_until.tzinfo is None:
         raise SettingsError(
-            f"VOXGENDER_LICENCE_FILE is {path}: valid_until needs a time zone, like 2027-01-01T00:00:00Z"
-        )
+            f"VOXGENDER_LICENCE_FILE (--licence-file) is {path}: {error.strerror or 'it cannot be read'}"
+        ) from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise SettingsError(
+            f"VOXGENDER_LICENCE_FILE (--licence-file) is {path}, which is no licence: {error}"
+        ) from None
+    if licence.valid_until.tzinfo is None:
+        reason = "valid_until needs a time zone, like 2027-01-01T00:00:00Z"
+        raise SettingsError(f"VOXGENDER_LICENCE_FILE (--licence-file) is {path}: {reason}")
     return licence
 
 

@@ -17,6 +17,13 @@ _SHARED: list[structlog.typing.Processor] = [
 ]
 
 
+class _Handler(logging.StreamHandler):  # type: ignore[type-arg]
+    """Writes to standard error; a reader that has gone or a disk that is full must not fail the request it tells of."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Let the line go."""
+
+
 def configure_logs(level: str) -> None:
     """Send this package's log lines, and those of the libraries, to standard error as JSON.
 
@@ -25,12 +32,12 @@ def configure_logs(level: str) -> None:
     """
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        processors=[*_SHARED, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
+        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_SHARED,

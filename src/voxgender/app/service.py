@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 import uuid
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from voxgender.app.sqlite_store import SqliteStore
 from voxgender.app.store import Store
 from voxgender.app.task import Task, TaskState
 from voxgender.core.calibration import Decision
-from voxgender.core.errors import RequestValidationError, VoxgenderError
+from voxgender.core.errors import ModelError, RequestValidationError, SettingsError
 from voxgender.core.scorer import Scorer
 from voxgender.files.heads import load_scorer
 
@@ -51,12 +50,14 @@ class Service:
         """Return the service that the settings describe; nothing is started yet.
 
         Raises:
-            SettingsError: Where the licence file cannot be used.
-            ModelError: Where the model cannot be loaded.
+            SettingsError: Where the licence file or the model cannot be used.
         """
         licence = read_licence(settings.licence_file) if settings.licence_file else None
         store = SqliteStore(settings.sqlite_path, settings.storage_capacity_bytes)
-        scorer = load_scorer(settings.model)
+        try:
+            scorer = load_scorer(settings.model)
+        except ModelError as error:
+            raise SettingsError(f"VOXGENDER_MODEL (--model) is {settings.model}: {error}") from None
         return cls(settings, scorer, store, Admission(settings.rate_limit, licence))
 
     @property
@@ -73,16 +74,14 @@ class Service:
         """Finish what was begun and close the store."""
         if self._sweeper is not None:
             self._sweeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._sweeper
+            await asyncio.wait([self._sweeper])
         await self.store.close()
 
-    async def submit_voiceprints(self, texts: Sequence[object]) -> Task:
+    async def submit_voiceprints(self, texts: Sequence[str]) -> Task:
         """Score Base64 voiceprints and store the finished task.
 
         Args:
-            texts: The voiceprints, in the order in which the results are wanted. What is no text is an error of its
-                item.
+            texts: The voiceprints, in the order in which the results are wanted.
 
         Returns:
             The task, which is durable by then.
@@ -135,7 +134,7 @@ class Service:
         while True:
             try:
                 forgotten = await self.store.forget_expired()
-            except VoxgenderError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next try may succeed
                 log.warning("expired tasks could not be deleted", error=str(error))
             else:
                 if forgotten:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import limits
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -13,6 +13,10 @@ from voxgender.core.errors import SettingsError
 
 ENV_PREFIX: Final = "VOXGENDER_"
 SQLITE_PREFIX: Final = "sqlite:///"
+# What the library ``limits`` reads as one limit; it would also take a list, of which only the first would be kept.
+_RATE_LIMIT: Final = re.compile(
+    r"[1-9]\d*\s*(/|per)\s*([1-9]\d*\s*)?(second|minute|hour|day|month|year)s?", re.IGNORECASE
+)
 
 
 class Settings(BaseSettings):
@@ -46,19 +50,22 @@ class Settings(BaseSettings):
     @field_validator("store_url")
     @classmethod
     def _known_store(cls, url: str) -> str:
-        if not url.startswith(SQLITE_PREFIX) or url == SQLITE_PREFIX:
+        path = url.removeprefix(SQLITE_PREFIX)
+        if path in (url, "") or path.startswith(":") or "?" in path:
             raise ValueError("must look like sqlite:///tasks.db or sqlite:////var/lib/voxgender/tasks.db")
         return url
 
     @field_validator("rate_limit")
     @classmethod
     def _readable_limit(cls, text: str | None) -> str | None:
-        if text is not None:
-            try:
-                limits.parse(text)
-            except ValueError:
-                raise ValueError('must look like "1 per 5 second" or "100 per minute"') from None
+        if text is not None and not _RATE_LIMIT.fullmatch(text):
+            raise ValueError('must be one limit above 0, like "1 per 5 second" or "100 per minute"')
         return text
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _any_case(cls, level: object) -> object:
+        return level.lower() if isinstance(level, str) else level
 
 
 def load_settings(**flags: Any) -> Settings:

@@ -1,24 +1,18 @@
-"""The embedded store: one SQLite file in WAL mode, one writer thread that commits in groups.
-
-A durable commit waits for the disk. So the writer takes everything that waits, does it in one transaction with a
-savepoint for each piece, commits once, and only then answers all: a lone caller waits for one commit, and a hundred
-callers wait for one commit as well.
-"""
+"""The embedded store: one SQLite file in WAL mode, written by one thread that commits in groups."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import queue
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
+from voxgender.app.group_writer import GroupWriter
 from voxgender.app.licence import Charge
 from voxgender.app.store import StoreUsage
 from voxgender.app.task import Task, TaskState
@@ -29,47 +23,44 @@ from voxgender.core.errors import (
     StorageFullError,
     StoreUnavailableError,
     TaskNotFoundError,
-    VoxgenderError,
 )
 from voxgender.core.result import Results
 
 _T = TypeVar("_T")
-_Job = tuple[Callable[[sqlite3.Connection], Any], "Future[Any]"]
 
+APPLICATION_ID: Final = 0x766F7867
+"""``voxg``: tells our files from other people's SQLite files, which must not be touched."""
 SCHEMA_VERSION: Final = 1
 ROW_BYTES: Final = 256
 """What a task takes up besides its result: its row, its index entries, and its share of the pages' slack."""
-GROUP_JOBS: Final = 256
-"""Most pieces of work in one commit, so that the first of them is not kept waiting."""
 EXPIRE_ROWS: Final = 500
 """Most tasks deleted in one piece of work, so that new ones come in between."""
+WAL_BYTES: Final = 4 * 1024**2
+"""What the write-ahead log may keep on disk once its content is in the file."""
 
-SPARE_PAGES: Final = 64
-"""Free pages that stay in the file: giving them back and taking them again costs more than they are."""
-VACUUM_PAGES: Final = 10_000
-"""Most pages given back after one commit, 40 MB, so that new tasks do not wait for long."""
-
-_SCHEMA: Final = """
-CREATE TABLE task (
-    task_id BLOB PRIMARY KEY,
-    state TEXT NOT NULL,
-    created_s REAL NOT NULL,
-    expires_s REAL NOT NULL,
-    male_prior REAL NOT NULL,
-    min_probability REAL NOT NULL,
-    stored_bytes INTEGER NOT NULL,
-    result BLOB NOT NULL
-);
-CREATE INDEX task_expires ON task (expires_s);
-CREATE TABLE total (name TEXT PRIMARY KEY, amount INTEGER NOT NULL);
-INSERT INTO total VALUES ('tasks', 0), ('stored_bytes', 0);
-CREATE TABLE licence_use (
-    period TEXT NOT NULL,
-    resource TEXT NOT NULL,
-    used REAL NOT NULL,
-    PRIMARY KEY (period, resource)
-);
-"""
+_SCHEMA: Final = (
+    """CREATE TABLE task (
+        task_id BLOB PRIMARY KEY,
+        state TEXT NOT NULL,
+        created_s REAL NOT NULL,
+        expires_s REAL NOT NULL,
+        male_prior REAL NOT NULL,
+        min_probability REAL NOT NULL,
+        stored_bytes INTEGER NOT NULL,
+        result BLOB NOT NULL
+    )""",
+    "CREATE INDEX task_expires ON task (expires_s)",
+    "CREATE TABLE total (name TEXT PRIMARY KEY, amount INTEGER NOT NULL)",
+    "INSERT INTO total VALUES ('tasks', 0), ('stored_bytes', 0)",
+    """CREATE TABLE licence_use (
+        period TEXT NOT NULL,
+        resource TEXT NOT NULL,
+        used REAL NOT NULL,
+        PRIMARY KEY (period, resource)
+    )""",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
 
 
 class SqliteStore:
@@ -85,9 +76,7 @@ class SqliteStore:
         self._path = path
         self._capacity_bytes = capacity_bytes
         self._now_s = now_s
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._reads = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
-        self._thread: threading.Thread | None = None
+        self._writer: GroupWriter | None = None
 
     def __repr__(self) -> str:
         return f"SqliteStore({str(self._path)!r}, capacity_bytes={self._capacity_bytes})"
@@ -100,27 +89,25 @@ class SqliteStore:
         """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = self._connect()
-            _prepare(self._writer)
+            with closing(self._connect()) as first:
+                _prepare(first)
             self._reader = self._connect()
             self._reader.execute("PRAGMA query_only = ON")
+            writing = self._connect()
         except (OSError, sqlite3.Error) as error:
-            raise SettingsError(
-                f"VOXGENDER_STORE_URL is sqlite:///{self._path}, which cannot be used: {error}"
-            ) from None
-        self._thread = threading.Thread(target=self._write_all, name="store-writer")
-        self._thread.start()
+            reason = f"which cannot be used: {error}"
+            raise SettingsError(f"VOXGENDER_STORE_URL (--store-url) is sqlite:///{self._path}, {reason}") from None
+        self._reads = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
+        self._writer = GroupWriter(writing)
 
     async def close(self) -> None:
         """Commit what waits and close the file."""
-        if self._thread is None:
+        if self._writer is None:
             return
-        self._jobs.put(None)
-        await asyncio.to_thread(self._thread.join)
-        self._thread = None
+        await asyncio.to_thread(self._writer.close)
+        self._writer = None
         self._reads.shutdown()
         self._reader.close()
-        self._writer.close()
 
     async def add(self, task: Task, charge: Charge | None) -> None:
         """Store a task and book its charge, both or neither; returns once both are on disk."""
@@ -179,69 +166,24 @@ class SqliteStore:
         connection = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
         # NORMAL would lose the last commits at a power cut; a task that was told as accepted must not be lost.
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
         return connection
 
     async def _read(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         def fetch() -> list[tuple[Any, ...]]:
             return self._reader.execute(query, values).fetchall()
 
+        if self._writer is None:
+            raise StoreUnavailableError("the task store is closed")
         try:
             return await asyncio.get_running_loop().run_in_executor(self._reads, fetch)
         except sqlite3.Error as error:
             raise StoreUnavailableError(f"the task store cannot be read: {error}") from error
 
     async def _write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        done: Future[_T] = Future()
-        # From here on it cannot be cancelled any more, so that the writer can always answer.
-        done.set_running_or_notify_cancel()
-        self._jobs.put((work, done))
-        # Shielded: what is on its way to the disk is not undone by a caller that goes away.
-        return await asyncio.shield(asyncio.wrap_future(done))
-
-    def _write_all(self) -> None:
-        while True:
-            group, more = self._next_group()
-            if group:
-                self._commit(group)
-            if not more:
-                return
-
-    def _next_group(self) -> tuple[list[_Job], bool]:
-        """Wait for work and take what is there; the second value is False once the store is to close."""
-        job = self._jobs.get()
-        group: list[_Job] = []
-        while job is not None:
-            group.append(job)
-            if len(group) == GROUP_JOBS or self._jobs.empty():
-                return group, True
-            job = self._jobs.get()
-        return group, False
-
-    def _commit(self, group: list[_Job]) -> None:
-        """Do a group's work in one transaction and answer each of its callers."""
-        try:
-            self._writer.execute("BEGIN IMMEDIATE")
-            outcomes = [_attempt(self._writer, work) for work, _ in group]
-            self._writer.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
-            outcomes = [_as_refusal(error)] * len(group)
-        # The file may be busy; then the pages stay free and go another time.
-        with contextlib.suppress(sqlite3.Error):
-            self._give_pages_back()
-        for (_, done), outcome in zip(group, outcomes, strict=True):
-            if isinstance(outcome, BaseException):
-                done.set_exception(outcome)
-            else:
-                done.set_result(outcome)
-
-    def _give_pages_back(self) -> None:
-        """Let the file shrink by the pages that deleted results have left, all but a few for the next ones."""
-        free_pages = self._writer.execute("PRAGMA freelist_count").fetchone()[0]
-        if free_pages > SPARE_PAGES:
-            # As a script, because the pragma does one page a step, and execute() takes one step.
-            self._writer.executescript(f"PRAGMA incremental_vacuum({min(free_pages - SPARE_PAGES, VACUUM_PAGES)})")
+        if self._writer is None:
+            raise StoreUnavailableError("the task store is closed")
+        return await asyncio.wrap_future(self._writer.submit(work))
 
     def _make_room(self, connection: sqlite3.Connection, wanted_bytes: int) -> None:
         """Check that ``wanted_bytes`` more fit; what has expired goes first.
@@ -259,37 +201,28 @@ class SqliteStore:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Create the schema in a new file; check the version of an existing one."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > SCHEMA_VERSION:
-        raise sqlite3.DatabaseError(f"it was written by a later voxgender (schema {version}, this is {SCHEMA_VERSION})")
-    if version == 0:
-        # It must be set before the first table, and gives expired results' pages back to the file system.
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    connection.execute("PRAGMA journal_mode = WAL")
-    if version == 0:
-        connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-
-
-def _attempt(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], Any]) -> Any:
-    """Do one piece of a group's work; return its value, or the error after which nothing of it is left."""
-    connection.execute("SAVEPOINT piece")
+    """Create the schema in a new file; check that an existing one is ours and of a version that we know."""
+    # It only has an effect before the first table, and lets expired results give their pages back to the file system.
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    # One transaction, so that of several processes that start at once on a new file one creates and the others see it.
+    connection.execute("BEGIN IMMEDIATE")
     try:
-        outcome = work(connection)
-    except Exception as error:
-        if not connection.in_transaction:
-            # A full disk makes SQLite roll everything back by itself: then the whole group has failed.
-            raise
-        connection.execute("ROLLBACK TO piece")
-        outcome = _as_refusal(error) if isinstance(error, sqlite3.Error) else error
-    connection.execute("RELEASE piece")
-    return outcome
-
-
-def _as_refusal(error: sqlite3.Error) -> VoxgenderError:
-    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-        return StorageFullError("the disk of the task store is full; free some space")
-    return StoreUnavailableError(f"the task store cannot be written: {error}")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if objects and application != APPLICATION_ID:
+            raise sqlite3.DatabaseError("it is a database of another program")
+        if version > SCHEMA_VERSION:
+            reason = f"it was written by a later voxgender (schema {version}, this is {SCHEMA_VERSION})"
+            raise sqlite3.DatabaseError(reason)
+        if not objects:
+            for statement in _SCHEMA:
+                connection.execute(statement)
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _book(connection: sqlite3.Connection, charge: Charge) -> None:

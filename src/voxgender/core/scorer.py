@@ -61,12 +61,12 @@ class Scorer:
         """
         return self._score_blocks(items, lambda item: item, decision)
 
-    def score_base64(self, texts: Sequence[object], decision: Decision = EQUAL_PRIORS) -> Results:
+    def score_base64(self, texts: Sequence[str], decision: Decision = EQUAL_PRIORS) -> Results:
         """Return the result of each Base64 voiceprint, in the order of the texts.
 
         Raises:
-            VoiceprintListError: Where an item is no text, no Base64, no voiceprint, or of a model that is not
-                loaded; it tells of all such items.
+            VoiceprintListError: Where an item is no Base64, no voiceprint, or of a model that is not loaded; it tells
+                of all such items.
         """
         return self._score_blocks(texts, decode_base64, decision)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 import uuid
 from typing import Final
@@ -17,6 +19,10 @@ from voxgender.rest.errors import error_body, error_response
 CORRELATION_ID: Final = "x-correlation-id"
 REQUEST_ID: Final = "x-request-id"
 MAX_ID_CHARACTERS: Final = 128
+DRAIN_BYTES: Final = 256 * 1024**2
+"""Most bytes of a refused body that are read and thrown away before the connection is closed."""
+DRAIN_S: Final = 2.0
+"""Longest time for it."""
 
 log = structlog.get_logger()
 
@@ -40,6 +46,7 @@ class RequestIds:
         request = Request(scope)
         ids, refusal = _take_ids(request)
         status = 0
+        body = IncomingBody(request, receive)
 
         async def send_with_ids(message: Message) -> None:
             nonlocal status
@@ -48,21 +55,77 @@ class RequestIds:
                 headers = MutableHeaders(scope=message)
                 for name, value in ids.items():
                     headers[name] = value
+                if not await body.is_over():
+                    # What is left of it would be taken for the next request, or would have to be read to its end.
+                    headers["connection"] = "close"
             await send(message)
+
+        async def answer() -> None:
+            if refusal is not None:
+                await error_response(refusal)(scope, body.receive, send_with_ids)
+            else:
+                await self._app(scope, body.receive, send_with_ids)
 
         with structlog.contextvars.bound_contextvars(correlation_id=ids[CORRELATION_ID], request_id=ids[REQUEST_ID]):
             try:
-                if refusal is not None:
-                    await error_response(refusal)(scope, receive, send_with_ids)
-                else:
-                    await self._app(scope, receive, send_with_ids)
+                await answer()
+            except asyncio.CancelledError:
+                log.warning("request given up, because the service stops", method=request.method, path=_path(scope))
+                if not status:
+                    stopping = error_body(503, "internal", "The service is stopping.")
+                    await stopping(scope, body.receive, send_with_ids)
             except Exception:
-                log.exception("request failed", method=request.method, path=request.url.path)
+                log.exception("request failed", method=request.method, path=_path(scope))
                 if status:
                     raise
-                await error_body(500, "internal", "Internal error.")(scope, receive, send_with_ids)
+                await error_body(500, "internal", "Internal error.")(scope, body.receive, send_with_ids)
             duration_ms = round((time.perf_counter() - began_s) * 1000, 3)
-            log.info("request", method=request.method, path=request.url.path, status=status, duration_ms=duration_ms)
+            log.info("request", method=request.method, path=_path(scope), status=status, duration_ms=duration_ms)
+
+
+class IncomingBody:
+    """Watches a request's body, so that an answer that leaves before its end can say what becomes of the rest.
+
+    Args:
+        request: Whose body.
+        receive: Where it comes from.
+    """
+
+    def __init__(self, request: Request, receive: Receive) -> None:
+        headers = request.headers
+        self._receive = receive
+        self._is_over = "transfer-encoding" not in headers and headers.get("content-length", "0") == "0"
+        # Such a client waits for a word before it sends anything.
+        self._waits = headers.get("expect", "").lower() == "100-continue"
+
+    async def receive(self) -> Message:
+        """Return the next message, as ASGI wants it."""
+        message = await self._receive()
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            self._is_over = True
+        self._waits = False
+        return message
+
+    async def is_over(self) -> bool:
+        """Return whether the body has ended, after throwing away a little of what is left.
+
+        A client that is still sending does not listen, and would see a broken connection instead of the answer.
+        """
+        if self._waits:
+            return self._is_over
+        left_bytes = DRAIN_BYTES
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                while not self._is_over and left_bytes > 0:
+                    message = await self.receive()
+                    left_bytes -= len(message.get("body", b""))
+        return self._is_over
+
+
+def _path(scope: Scope) -> str:
+    """Return the pattern of the route: a path itself may hold whatever a client put there, a voiceprint even."""
+    path: str = getattr(scope.get("route"), "path", "unknown")
+    return path
 
 
 def _take_ids(request: Request) -> tuple[dict[str, str], RequestInvalidError | None]:

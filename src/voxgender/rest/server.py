@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import threading
@@ -20,14 +21,41 @@ from voxgender.rest.errors import detail, error_body
 from voxgender.rest.ids import CORRELATION_ID, REQUEST_ID
 
 KEEP_ALIVE_S = 75
-SHUTDOWN_S = 30
+SHUTDOWN_S = 10
 """Seconds that requests under way have to finish once the server is told to stop."""
+
+MAX_HEAD_BYTES = 64 * 1024
+"""Longest request line with headers."""
 
 log = structlog.get_logger()
 
 
 class _Protocol(HttpToolsProtocol):
-    """Uvicorn's HTTP protocol, whose own refusals (broken HTTP) carry the contract's error body and ids as well."""
+    """Uvicorn's HTTP protocol, whose own refusals (broken HTTP) carry the contract's error body and ids as well.
+
+    It also bounds the head of a request, which uvicorn's does not.
+    """
+
+    _head_bytes = 0
+    _is_in_head = True
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has arrived; close the connection of a client whose request line and headers do not end."""
+        if self._is_in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._is_in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response(f"Request line and headers are longer than {MAX_HEAD_BYTES} bytes.")
+
+    def on_message_begin(self) -> None:
+        """Begin with a request."""
+        super().on_message_begin()
+        self._is_in_head, self._head_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        """Begin with a request's body."""
+        super().on_headers_complete()
+        self._is_in_head = False
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP and close the connection."""
@@ -48,7 +76,7 @@ class _Server(uvicorn.Server):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a listening socket.
+    """Return a socket that is bound to an address.
 
     Raises:
         SettingsError: Where the address cannot be had.
@@ -58,14 +86,23 @@ def bind(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, proto)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    except (OSError, UnicodeError) as error:
+        raise _refusal(host, port, error) from None
+    try:
+        if os.name == "posix":  # elsewhere it would let two servers share the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError as error:
-        raise SettingsError(
-            f"VOXGENDER_HOST (--host) is {host} and VOXGENDER_PORT (--port) is {port}: {error.strerror or error}; "
-            "choose another"
-        ) from None
+        listener.close()
+        raise _refusal(host, port, error) from None
     return listener
+
+
+def _refusal(host: str, port: int, error: Exception) -> SettingsError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return SettingsError(
+        f"VOXGENDER_HOST (--host) is {host[:100]} and VOXGENDER_PORT (--port) is {port}: {reason}; choose another"
+    )
 
 
 class RestServer:
@@ -103,9 +140,9 @@ class RestServer:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, self._server.handle_exit)
         await self._service.start()
-        host, port = self._listener.getsockname()[:2]
-        log.info("listening", url=f"http://{f'[{host}]' if ':' in host else host}:{port}", docs="/docs")
         try:
+            host, port = self._listener.getsockname()[:2]
+            log.info("listening", url=f"http://{f'[{host}]' if ':' in host else host}:{port}", docs="/docs")
             await self._server.serve(sockets=[self._listener])
         finally:
             await self._service.stop()
