@@ -111,6 +111,6 @@ def _scorer(model: str | Path) -> Scorer:
 @cache
 def _extractor(model: str | Path) -> Extractor:
     from voxgender.files.extraction import Extractor
-    from voxgender.files.models import find_model
+    from voxgender.files.models import extractor_folder
 
-    return Extractor(find_model(model) / "extractor")
+    return Extractor(extractor_folder(model))

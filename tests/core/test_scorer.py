@@ -82,11 +82,11 @@ def test_the_order_holds_across_blocks_of_mixed_models() -> None:
 
 def test_errors_of_every_kind_stand_at_their_positions_across_blocks() -> None:
     count = 2 * BLOCK_ITEMS + 3
-    texts: list[object] = [base64_of(voice("one", number)) for number in range(count)]
+    texts = [base64_of(voice("one", number)) for number in range(count)]
     unloaded = base64_of(Voiceprint("three", 1.0, np.ones(2, np.float32)))
     too_short = base64_of(Voiceprint("two", 1.0, np.ones(2, np.float32)))
-    wrong: dict[int, tuple[object, type[Exception], str]] = {
-        0: (None, Base64Error, "not a text"),
+    wrong: dict[int, tuple[str, type[Exception], str]] = {
+        0: ("Q", Base64Error, "not Base64"),
         1: (too_short, VoiceprintModelError, "a vector of model 'two' has 3 values, not 2"),
         BLOCK_ITEMS - 1: ("*", Base64Error, "not Base64"),
         BLOCK_ITEMS: (unloaded, VoiceprintModelError, "model 'three', which is not loaded; loaded: one, two"),

@@ -6,6 +6,8 @@ import csv
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +17,12 @@ from numpy.typing import NDArray
 from voxgender.core.errors import InputError
 from voxgender.core.voiceprint import Voiceprint, Voiceprints, encode_voiceprint
 from voxgender.files.heads import load_head, load_scorer, save_head
-from voxgender.lab.data import Labelled
+from voxgender.files.models import extractor_folder
+from voxgender.lab.data import Labelled, load_labelled
 from voxgender.lab.evaluation import evaluate
 from voxgender.lab.manifest import Clip, read_manifest
 from voxgender.lab.metrics import cllr, min_cllr
-from voxgender.lab.training import fit_head, train_head
+from voxgender.lab.training import fit_calibration, fit_head, train_head
 
 DIMENSION = 256
 AXIS = np.random.default_rng(99).normal(size=DIMENSION)
@@ -109,7 +112,7 @@ def test_a_saved_head_scores_bit_by_bit_as_before_and_the_same_head_gives_the_sa
 def test_train_and_evaluate_work_on_a_user_s_own_voiceprints(corpus: Path, tmp_path: Path) -> None:
     model = tmp_path / "mine"
     command = [sys.executable, "-m", "voxgender"]
-    train = [*command, "train", "--data", str(corpus), "-o", str(model / "head")]
+    train = [*command, "train", "--data", str(corpus), "-o", str(model)]
     told = subprocess.run(train, capture_output=True, text=True, check=True).stdout
     assert "Cllr" in told
     card = json.loads((model / "head/card.json").read_text())
@@ -119,10 +122,9 @@ def test_train_and_evaluate_work_on_a_user_s_own_voiceprints(corpus: Path, tmp_p
     data = read_manifest(corpus, "dev", "adults")
     results = scorer.score_bytes([clip.path.read_bytes() for clip in data])
     assert np.mean((results.llr > 0) == [clip.is_male for clip in data]) > 0.95
-    # The shipped extractor is not in the user's folder, but voiceprint files need none.
-    shown = subprocess.run(
-        [*command, "evaluate", "--data", str(corpus)], capture_output=True, text=True, check=True
-    ).stdout
+    # The folder has a head alone; its extractor is the shipped one that its card names.
+    evaluate_mine = [*command, "evaluate", "--data", str(corpus), "--model", str(model)]
+    shown = subprocess.run(evaluate_mine, capture_output=True, text=True, check=True).stdout
     assert [line.split()[:2] for line in shown.splitlines()[1:3]] == [["all", "adults"], ["corpus", "made"]]
     assert "children under 15" in shown
 
@@ -137,12 +139,49 @@ def test_evaluation_reports_each_corpus_each_speech_length_and_children_apart() 
     mixed = Labelled(clips, data.voiceprints, [], [])
     from voxgender.core.scorer import Scorer
 
-    rows = evaluate(Scorer({"ge2e-1": train_head(training, training).head}), mixed)
+    rows = evaluate(Scorer({"ge2e-1": train_head(training, labelled(5)).head}), mixed)
     counts = {(row.group, row.name): row.figures.clips for row in rows}
     assert counts["all", "adults"] == len(clips) - 20
     assert counts["all", "children under 15"] == 20
     assert sum(count for (group, _), count in counts.items() if group == "corpus") == len(clips) - 20
     assert sum(count for (group, _), count in counts.items() if group == "speech") == len(clips) - 20
+
+
+def test_voiceprints_of_another_model_are_left_out_and_told(corpus: Path, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.vp"
+    foreign.write_bytes(encode_voiceprint(Voiceprint("other", 3.0, np.ones(DIMENSION, np.float32))))
+    clips = read_manifest(corpus, "dev")[:3]
+    data = load_labelled([replace(clips[0], path=foreign), *clips[1:]], extractor_folder("ge2e-1"), lambda: None)
+    assert data.clips == clips[1:]
+    ((clip, reason),) = data.unreadable
+    assert clip.path == foreign
+    assert reason == "a voiceprint of the model 'other', not of 'ge2e-1'"
+
+
+def only(data: Labelled, keep: Callable[[Clip], bool]) -> Labelled:
+    rows = [row for row, clip in enumerate(data.clips) if keep(clip)]
+    columns = data.voiceprints
+    chosen = Voiceprints(columns.model, columns.speech_s[rows], columns.vectors[rows])
+    return Labelled([data.clips[row] for row in rows], chosen, [], [])
+
+
+def test_too_few_speakers_or_the_same_ones_in_both_splits_are_refused_in_words() -> None:
+    training, calibration = labelled(1), labelled(2)
+    with pytest.raises(InputError, match="the training split has 0 women"):
+        train_head(only(training, lambda clip: clip.is_male), calibration)
+    with pytest.raises(InputError, match="the calibration split has 0 men"):
+        train_head(training, only(calibration, lambda clip: not clip.is_male))
+    with pytest.raises(InputError, match="300 speakers are in both splits"):
+        train_head(training, training)
+
+
+def test_a_fold_is_calibrated_with_both_genders_weighing_the_same() -> None:
+    data = labelled(2, speakers=400, males=0.5)
+    raw = np.where(data.is_male, 1.0, -1.0) + np.random.default_rng(0).normal(0, 2, len(data.clips))
+    uneven = np.flatnonzero(~data.is_male | (np.arange(len(raw)) % 4 == 0))
+    fitted = fit_calibration(raw, data, uneven)
+    # Symmetric scores need no offset, whatever the share of men among the rows.
+    assert abs(fitted.offset) < 0.3
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from typing import Final
@@ -38,9 +39,15 @@ def commands() -> None:
 
 def main() -> None:
     """Run the command line; errors become one line on standard error and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A file name may hold what a terminal's encoding does not know; that must not end the run.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = commands.main(standalone_mode=False)
-    except click.exceptions.Abort:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (click.exceptions.Abort, KeyboardInterrupt):
         code = 130
     except click.ClickException as error:
         error.show()
@@ -50,6 +57,16 @@ def main() -> None:
         code = EXIT_USAGE if isinstance(error, SettingsError) else EXIT_SOME_FAILED
     except BrokenPipeError:
         # Whoever read our output has enough; what is left in the buffer must not complain at the exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         code = 0
+    except OSError as error:
+        click.echo(f"voxgender: {error.strerror or error}", err=True)
+        _drop_output()
+        code = EXIT_SOME_FAILED
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _drop_output() -> None:
+    """Let what is left in the buffer of standard output go nowhere, so that it does not fail once more at the exit."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import importlib.util
+import os
 import platform
 import time
 from collections.abc import Callable
@@ -13,11 +15,13 @@ import numpy as np
 
 from voxgender import __version__
 from voxgender.app.licence import read_licence
-from voxgender.app.settings import load_settings
+from voxgender.app.settings import Settings, load_settings
+from voxgender.app.sqlite_store import SqliteStore
+from voxgender.app.store import StoreUsage
 from voxgender.cli import EXIT_SOME_FAILED
-from voxgender.core.errors import VoxgenderError
+from voxgender.core.errors import SettingsError, VoxgenderError
 from voxgender.files.heads import load_head
-from voxgender.files.models import find_model
+from voxgender.files.models import extractor_folder, find_model
 
 LIBRARIES = ("numpy", "onnxruntime", "soundfile", "soxr", "fastapi", "uvicorn")
 
@@ -28,12 +32,24 @@ def command(ctx: click.Context) -> None:
     """Check the installation: settings, model, extraction, media formats, store."""
     click.echo(f"voxgender {__version__}, Python {platform.python_version()}, {platform.platform()}")
     click.echo(", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES))
+    try:
+        settings = load_settings()
+        wrong = None
+    except SettingsError as error:
+        settings = Settings.model_construct()  # the defaults, so that the rest can be checked
+        wrong = error
+
+    def check_settings() -> str:
+        if wrong is not None:
+            raise wrong
+        return _settings(settings)
+
     checks: dict[str, Callable[[], str]] = {
-        "settings": _settings,
-        "model": _model,
-        "extraction": _extraction,
+        "settings": check_settings,
+        "model": lambda: _model(settings),
+        "extraction": lambda: _extraction(settings),
         "media formats": _media,
-        "store": _store,
+        "store": lambda: _store(settings),
     }
     failed = 0
     for name, check in checks.items():
@@ -42,12 +58,14 @@ def command(ctx: click.Context) -> None:
         except VoxgenderError as error:
             failed += 1
             click.echo(f"failed  {name}: {error}")
+        except Exception as error:  # noqa: BLE001 - a broken library is what this is meant to find
+            failed += 1
+            click.echo(f"failed  {name}: {type(error).__name__}: {error}")
     if failed:
         ctx.exit(EXIT_SOME_FAILED)
 
 
-def _settings() -> str:
-    settings = load_settings()
+def _settings(settings: Settings) -> str:
     licence = "no licence, unlimited"
     if settings.licence_file:
         told = read_licence(settings.licence_file)
@@ -55,16 +73,16 @@ def _settings() -> str:
     return f"would listen on {settings.host}:{settings.port}; {licence}"
 
 
-def _model() -> str:
-    card, head = load_head(find_model(load_settings().model) / "head")
+def _model(settings: Settings) -> str:
+    card, head = load_head(find_model(settings.model) / "head")
     return f"{card!r}; calibrated up to an LLR of {head.calibration.bound:.2f}"
 
 
-def _extraction() -> str:
+def _extraction(settings: Settings) -> str:
     from voxgender.files.extraction import Extractor
     from voxgender.files.mel import SAMPLE_RATE_HZ
 
-    extractor = Extractor(find_model(load_settings().model) / "extractor")
+    extractor = Extractor(extractor_folder(settings.model))
     seconds = 10
     noise = np.random.default_rng(0).normal(0, 0.01, seconds * SAMPLE_RATE_HZ).astype(np.float32)
     began_s = time.perf_counter()
@@ -81,6 +99,20 @@ def _media() -> str:
     return "WAV, FLAC, MP3, Ogg, AIFF, M4A, WebM, AMR and others"
 
 
-def _store() -> str:
-    path = load_settings().sqlite_path
-    return f"{path}, {path.stat().st_size} bytes" if path.exists() else f"{path}, made at the first start"
+def _store(settings: Settings) -> str:
+    path = settings.sqlite_path
+    if not path.exists():
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        if not (folder.is_dir() and os.access(folder, os.W_OK)):
+            raise SettingsError(f"{path} cannot be made: {folder} is no folder that can be written to")
+        return f"{path}, made at the first start"
+    usage = asyncio.run(_usage(SqliteStore(path, settings.storage_capacity_bytes)))
+    return f"{path}, {usage.tasks} tasks, {usage.stored_bytes} of {usage.capacity_bytes} bytes"
+
+
+async def _usage(store: SqliteStore) -> StoreUsage:
+    await store.open()
+    try:
+        return await store.usage()
+    finally:
+        await store.close()

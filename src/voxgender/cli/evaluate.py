@@ -8,7 +8,7 @@ import click
 
 from voxgender.cli.lab import data_option, load, need_lab, print_figures
 from voxgender.files.heads import load_scorer
-from voxgender.files.models import find_model
+from voxgender.files.models import extractor_folder
 
 
 @click.command("evaluate")
@@ -21,5 +21,5 @@ def command(data: Path, split: str, model: str) -> None:
     from voxgender.lab.evaluation import evaluate
     from voxgender.lab.manifest import read_manifest
 
-    labelled = load(read_manifest(data, split), find_model(model) / "extractor", "clips")
+    labelled = load(read_manifest(data, split), extractor_folder(model), "clips")
     print_figures(evaluate(load_scorer(model), labelled))

@@ -11,8 +11,8 @@ from voxgender.cli.files import STDIN, for_each, source_of
 from voxgender.core.base64 import encode_base64
 from voxgender.core.errors import InputError
 from voxgender.core.voiceprint import Voiceprint, encode_voiceprint
-from voxgender.files.models import find_model
-from voxgender.files.recording import SUFFIX, extract_voiceprint, write_voiceprint
+from voxgender.files.models import extractor_folder
+from voxgender.files.recording import SUFFIX, extract_voiceprint, is_voiceprint, write_voiceprint
 
 
 @click.command("extract")
@@ -33,7 +33,7 @@ def command(ctx: click.Context, files: tuple[str, ...], output: str, base64: boo
     from voxgender.files.extraction import Extractor
 
     targets = _targets(files, output)
-    extractor = Extractor(find_model(model) / "extractor")
+    extractor = Extractor(extractor_folder(model))
 
     def write(name: str, voiceprint: Voiceprint) -> None:
         if voiceprint.speech_s == 0:
@@ -45,7 +45,12 @@ def command(ctx: click.Context, files: tuple[str, ...], output: str, base64: boo
             write_voiceprint(targets[name], voiceprint, base64=base64)
 
     def work(name: str) -> Voiceprint:
-        return extract_voiceprint(source_of(name), extractor)
+        source = source_of(name)
+        if is_voiceprint(source):
+            raise InputError("it is a voiceprint already")
+        if output != STDIN and targets[name].is_file() and not is_voiceprint(targets[name]):
+            raise InputError(f"{targets[name]} exists and is no voiceprint; choose another place with -o")
+        return extract_voiceprint(source, extractor)
 
     if for_each(files, "extracting", work, write):
         ctx.exit(EXIT_SOME_FAILED)
@@ -53,6 +58,8 @@ def command(ctx: click.Context, files: tuple[str, ...], output: str, base64: boo
 
 def _targets(files: tuple[str, ...], output: str) -> dict[str, Path]:
     """Return where the voiceprint of each file goes; two must not go to the same place."""
+    if not output:
+        raise click.UsageError("-o names nothing; name a folder or a file")
     folder = Path(output)
     if output == STDIN or (len(files) == 1 and not folder.is_dir() and not output.endswith("/")):
         if len(files) > 1:

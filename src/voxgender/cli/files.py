@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import click
 from rich.console import Console
@@ -17,12 +17,37 @@ from voxgender.core.errors import InputError
 
 T = TypeVar("T")
 
-STDIN = "-"
+STDIN: Final = "-"
+MAX_STDIN_BYTES: Final = 500 * 1024**2
+"""Most bytes of standard input, as many as the reference product takes in a file."""
 
 
 def source_of(name: str) -> Path | bytes:
-    """Return the path that a name on the command line means, or for ``-`` the bytes of standard input."""
-    return sys.stdin.buffer.read() if name == STDIN else Path(name)
+    """Return the path that a name on the command line means, or for ``-`` the bytes of standard input.
+
+    Raises:
+        InputError: Where standard input is closed, or holds more than may be held in memory.
+    """
+    if name != STDIN:
+        return Path(name)
+    if sys.stdin is None:
+        raise InputError("standard input is closed")
+    data = sys.stdin.buffer.read(MAX_STDIN_BYTES + 1)
+    if len(data) > MAX_STDIN_BYTES:
+        raise InputError(
+            f"standard input has more than {MAX_STDIN_BYTES} bytes; hand over a file, which is read in pieces"
+        )
+    return data
+
+
+def shown(text: str) -> str:
+    r"""Return a name or a message with control characters and broken characters escaped.
+
+    Example:
+        >>> print(shown("a\nb"))
+        a\nb
+    """
+    return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode("ascii") for mark in text)
 
 
 @contextlib.contextmanager
@@ -31,8 +56,11 @@ def quiet_libraries() -> Iterator[None]:
 
     mpg123 tells of each damaged frame on file descriptor 2 and has no switch for it; our own messages say what counts.
     """
-    sys.stderr.flush()
     before = sys.stderr
+    if before is None:
+        yield
+        return
+    before.flush()
     kept = os.dup(2)
     try:
         with open(kept, "w", buffering=1, encoding=before.encoding, errors="replace", closefd=False) as ours:
@@ -60,8 +88,8 @@ def for_each(names: Iterable[str], description: str, work: Callable[[str], T], t
     Args:
         names: As on the command line.
         description: What is done, for the progress bar.
-        work: Gets a name; an ``InputError`` that it raises is reported, and the rest goes on.
-        then: Gets the name and what ``work`` returned.
+        work: Gets a name.
+        then: Gets the name and what ``work`` returned. An ``InputError`` of either is reported, and the rest goes on.
     """
     failed = 0
     listed = list(names)
@@ -69,12 +97,10 @@ def for_each(names: Iterable[str], description: str, work: Callable[[str], T], t
         bar = progress.add_task(description, total=len(listed))
         for name in listed:
             try:
-                outcome = work(name)
+                then(name, work(name))
             except InputError as error:
                 failed += 1
                 named = "" if str(error).startswith(name) else f"{name}: "
-                click.echo(f"voxgender: {named}{error}", err=True)
-            else:
-                then(name, outcome)
+                click.echo(f"voxgender: {shown(f'{named}{error}')}", err=True)
             progress.advance(bar)
     return failed

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Final, Protocol
 
 import click
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from voxgender.cli import EXIT_SOME_FAILED
-from voxgender.cli.files import for_each, source_of
+from voxgender.cli.files import for_each, shown, source_of
 from voxgender.core.calibration import Decision
 from voxgender.core.result import Result
-from voxgender.core.voiceprint import encode_voiceprint
+from voxgender.core.voiceprint import Voiceprints
 from voxgender.files.heads import load_scorer
-from voxgender.files.models import find_model
+from voxgender.files.models import extractor_folder
 from voxgender.files.recording import read_voiceprint
 
 COLUMNS = ("file", "gender", "probability_male", "probability_female", "llr", "speech_s")
@@ -46,11 +48,12 @@ def command(
 
     @cache
     def extractor() -> Extractor:
-        return Extractor(find_model(model) / "extractor")
+        return Extractor(extractor_folder(model))
 
     def work(name: str) -> Result:
         voiceprint = read_voiceprint(source_of(name), extractor)
-        return scorer.score_bytes([encode_voiceprint(voiceprint, "float32")], decision)[0]
+        speech_s = np.array([voiceprint.speech_s], np.float32)
+        return scorer.score(Voiceprints(voiceprint.model, speech_s, voiceprint.vector[np.newaxis]), decision)[0]
 
     output: _Output = OUTPUTS[form]()
     failed = for_each(files, "listening", work, output.add)
@@ -78,28 +81,27 @@ class _TableOutput:
             numbers = ("-", "-")
         else:
             numbers = (f"{max(result.male_probability, 1 - result.male_probability):.1%}", f"{result.llr:+.2f}")
-        self._table.add_row(name, result.gender, *numbers, f"{result.speech_s:.1f} s")
+        self._table.add_row(shown(name), result.gender, *numbers, f"{result.speech_s:.1f} s")
 
     def end(self) -> None:
         if self._table.row_count:
             # Into a file or a pipe, names are not cut to a terminal's width.
-            width = None if sys.stdout.isatty() else 10_000
-            console = Console(width=width, highlight=False, markup=False)
+            width = None if sys.stdout is not None and sys.stdout.isatty() else 10_000
+            console = Console(width=width, highlight=False, markup=False, emoji=False)
             console.print(self._table)
 
 
 class _JsonLines:
     def add(self, name: str, result: Result) -> None:
-        click.echo(json.dumps({"file": name, **result.as_dict()}, ensure_ascii=False))
+        click.echo(json.dumps({"file": name, **result.as_dict()}))
 
     def end(self) -> None:
-        sys.stdout.flush()
+        """Each line has been written already."""
 
 
 class _CsvLines:
     def __init__(self) -> None:
-        self._writer = csv.writer(sys.stdout, lineterminator="\n")
-        self._writer.writerow(COLUMNS)
+        self._line(COLUMNS)
 
     def add(self, name: str, result: Result) -> None:
         told = result.as_dict()
@@ -108,10 +110,16 @@ class _CsvLines:
         if scores:
             male, female = scores["male"], scores["female"]
             numbers = [male["probability"], female["probability"], male["score_llr"]]
-        self._writer.writerow([name, result.gender, *numbers, told["speech_length"]])
+        self._line([shown(name), result.gender, *numbers, told["speech_length"]])
 
     def end(self) -> None:
-        sys.stdout.flush()
+        """Each line has been written already."""
+
+    @staticmethod
+    def _line(cells: Sequence[object]) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow(cells)
+        click.echo(text.getvalue(), nl=False)
 
 
 OUTPUTS: Final[Mapping[str, Callable[[], _Output]]] = {"table": _TableOutput, "jsonl": _JsonLines, "csv": _CsvLines}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from voxgender.cli.files import progress_bar, quiet_libraries
-from voxgender.core.errors import DependencyError
+from voxgender.core.errors import DependencyError, InputError
 
 if TYPE_CHECKING:
     from voxgender.lab.data import Labelled
@@ -38,6 +39,19 @@ def need_lab() -> None:
         raise DependencyError('this needs scikit-learn; install it with: pip install "voxgender[train]"') from None
 
 
+def check_writable(folder: Path) -> None:
+    """Make a folder, so that what takes minutes is not lost at its end.
+
+    Raises:
+        InputError: Where it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
+
+
 def load(clips: list[Clip], extractor: Path, description: str) -> Labelled:
     """Return the clips' voiceprints; what could not be used is told on standard error."""
     from voxgender.lab.data import load_labelled
@@ -62,4 +76,4 @@ def print_figures(rows: Iterable[Row]) -> None:
         numbers = [f"{told.accuracy:.1%}", "-" if told.eer is None else f"{told.eer:.1%}"]
         numbers += ["-" if cost is None else f"{cost:.3f}" for cost in (told.cllr, told.min_cllr)]
         table.add_row(row.group, row.name, str(told.clips), str(told.speakers), *numbers)
-    Console(width=110).print(table)
+    Console(width=110, markup=False, emoji=False).print(table)

@@ -49,6 +49,12 @@ class Calibration:
             raise ModelError("a calibration has six finite numbers; install the model again")
         if not (self.bound > 0 and 0 < self.min_speech_s <= self.max_speech_s):
             raise ModelError("a calibration's bound and speech lengths lie above 0; install the model again")
+        ends = (
+            self.slope + self.slope_per_doubling * math.log2(speech)
+            for speech in (self.min_speech_s, self.max_speech_s)
+        )
+        if not all(slope > 0 for slope in ends):
+            raise ModelError("a calibration's slope must be above 0 at each speech length; train it on more speakers")
 
     def llr(self, raw: NDArray[np.float64], speech_s: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the natural-log LLR of male against female; NaN where there is no speech or the raw score is NaN.

@@ -13,7 +13,7 @@ import numpy as np
 import safetensors.numpy
 
 from voxgender.core.calibration import Calibration
-from voxgender.core.errors import ModelError
+from voxgender.core.errors import InputError, ModelError
 from voxgender.core.head import Head
 from voxgender.core.scorer import CalibratedHead, Scorer
 from voxgender.files.models import CARD_FORMAT, CARD_NAME, Card, find_model, load_card
@@ -68,8 +68,10 @@ def save_head(folder: Path, head: CalibratedHead, *, version: str, title: str, m
         version: Version of the head.
         title: What it is, in words.
         made: How it was made: data, licences, settings of the training, figures. Goes into the card as it is.
+
+    Raises:
+        InputError: Where it cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, np.ndarray[Any, Any]] = {
         "weight": head.head.weight,
         "bias": np.array([head.head.bias], np.float64),
@@ -85,5 +87,9 @@ def save_head(folder: Path, head: CalibratedHead, *, version: str, title: str, m
         "made": dict(made),
         "files": {ARRAYS_NAME: hashlib.sha256(data).hexdigest()},
     }
-    (folder / ARRAYS_NAME).write_bytes(data)
-    (folder / CARD_NAME).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ARRAYS_NAME).write_bytes(data)
+        (folder / CARD_NAME).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"the head cannot be written to {folder}: {error.strerror}") from None

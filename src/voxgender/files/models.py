@@ -119,6 +119,31 @@ def find_model(name_or_path: str | Path) -> Path:
     )
 
 
+def extractor_folder(name_or_path: str | Path) -> Path:
+    """The folder of the extractor whose voiceprints a model scores.
+
+    A model that was trained on voiceprints of a shipped extractor holds a head alone; then it is the shipped one.
+
+    Args:
+        name_or_path: Id of a model that comes with the package, or the path of a model folder.
+
+    Raises:
+        ModelError: There is no such model, or no such extractor.
+
+    >>> extractor_folder("ge2e-1").name
+    'extractor'
+    """
+    folder = find_model(name_or_path)
+    if (folder / "extractor").is_dir():
+        return folder / "extractor"
+    model = load_card(folder / "head", "head").model
+    if model in shipped_models():
+        return SHIPPED / model / "extractor"
+    raise ModelError(
+        f"{folder} has a head for the model {model!r}, whose extractor is not here; put it in {folder / 'extractor'}"
+    )
+
+
 def _read_card(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:

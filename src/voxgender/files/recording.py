@@ -40,17 +40,9 @@ def read_voiceprint(source: Path | bytes, extractor: ExtractorSource, max_speech
     Raises:
         InputError: Where the file cannot be read, or is neither a voiceprint nor a recording.
     """
-    head = source[: _MAX_TEXT_BYTES + 1] if isinstance(source, bytes) else _read_head(source)
-    if head.startswith(b"{"):
-        return decode_voiceprint(head)
-    # In Base64, too, a text that begins with "{" begins with an "e".
-    if head.lstrip().startswith(b"e"):
-        try:
-            data = decode_base64(head)
-        except Base64Error:
-            data = b""
-        if data.startswith(b"{"):
-            return decode_voiceprint(data)
+    data = _voiceprint_in(source)
+    if data is not None:
+        return decode_voiceprint(data)
     return extract_voiceprint(source, extractor(), max_speech_s)
 
 
@@ -86,10 +78,41 @@ def write_voiceprint(path: Path, voiceprint: Voiceprint, *, base64: bool = False
         InputError: Where the file cannot be written.
     """
     data = encode_voiceprint(voiceprint, layout)
+    content = encode_base64(data).encode("ascii") + b"\n" if base64 else data
     try:
-        path.write_bytes(encode_base64(data).encode("ascii") + b"\n" if base64 else data)
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)  # a pipe or a device
+            return
+        # A file is there as a whole or not at all, whatever ends the process in between.
+        part = path.with_name(f"{path.name}.part")
+        part.write_bytes(content)
+        part.replace(path)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def is_voiceprint(source: Path | bytes) -> bool:
+    """Return whether a file, or a file's bytes, begins like a voiceprint, in binary or as Base64 text.
+
+    Raises:
+        InputError: Where the file cannot be read.
+    """
+    return _voiceprint_in(source) is not None
+
+
+def _voiceprint_in(source: Path | bytes) -> bytes | None:
+    """Return the bytes of what begins like a voiceprint; None for anything else."""
+    head = source[: _MAX_TEXT_BYTES + 1] if isinstance(source, bytes) else _read_head(source)
+    if head.startswith(b"{"):
+        return head
+    # In Base64, too, a text that begins with "{" begins with an "e".
+    if head.lstrip().startswith(b"e"):
+        try:
+            data = decode_base64(head)
+        except Base64Error:
+            return None
+        return data if data.startswith(b"{") else None
+    return None
 
 
 def _read_head(path: Path) -> bytes:

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,10 +16,11 @@ from numpy.typing import NDArray
 from voxgender.core.errors import InputError
 from voxgender.core.voiceprint import Voiceprints
 from voxgender.files.extraction import Extractor
+from voxgender.files.models import load_card
 from voxgender.files.recording import read_voiceprint
 from voxgender.lab.manifest import Clip
 
-_state: dict[str, Extractor] = {}
+_state: dict[str, Path] = {}
 _CHUNK_CLIPS: Final = 8
 
 
@@ -52,48 +54,46 @@ class Labelled:
         """Return weights under which each speaker of a gender counts the same, and both genders do; their mean is 1."""
         speakers, is_male = self.speakers, self.is_male
         _, speaker_index, clips_of = np.unique(speakers, return_inverse=True, return_counts=True)
-        return _balanced(1.0 / clips_of[speaker_index], is_male)
-
-    def gender_weights(self) -> NDArray[np.float64]:
-        """Return weights under which each clip of a gender counts the same, and both genders do; their mean is 1."""
-        return _balanced(np.ones(len(self.clips)), self.is_male)
+        return balanced(1.0 / clips_of[speaker_index], is_male)
 
 
-def _balanced(weights: NDArray[np.float64], is_male: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return weights scaled so that both genders have the same sum."""
+def balanced(weights: NDArray[np.float64], is_male: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return weights scaled so that both genders have the same sum, and the mean is 1."""
     share = np.where(is_male, weights[is_male].sum(), weights[~is_male].sum())
-    balanced: NDArray[np.float64] = weights * (0.5 * len(weights)) / share
-    return balanced
+    scaled: NDArray[np.float64] = weights * (0.5 * len(weights)) / share
+    return scaled
 
 
 def load_labelled(clips: Sequence[Clip], extractor: Path, progress: Callable[[], None], jobs: int = 0) -> Labelled:
     """Return the voiceprints of clips; audio is extracted by processes in parallel.
 
     Args:
-        clips: What to read.
+        clips: What to read. Voiceprint files of other models than the extractor's are counted as unreadable.
         extractor: The ``extractor`` folder of the model.
         progress: Called after each clip.
         jobs: Processes; 0 takes one a core.
 
     Raises:
         InputError: Where no clip at all holds speech.
+        ModelError: Where the extractor cannot be loaded.
     """
+    model = load_card(extractor, "extractor").model
     rows: list[tuple[Clip, float, NDArray[np.float32]]] = []
     no_speech: list[Clip] = []
     unreadable: list[tuple[Clip, str]] = []
-    model = ""
     for clip, outcome in zip(clips, _read_all(clips, extractor, jobs or os.cpu_count() or 1), strict=True):
         progress()
         if isinstance(outcome, str):
             unreadable.append((clip, outcome))
         elif outcome[1] == 0:
             no_speech.append(clip)
+        elif outcome[0] != model or (rows and len(outcome[2]) != len(rows[0][2])):
+            unreadable.append((clip, f"a voiceprint of the model {outcome[0]!r}, not of {model!r}"))
         else:
-            model, speech_s, vector = outcome
-            rows.append((clip, speech_s, vector))
+            rows.append((clip, outcome[1], outcome[2]))
     if not rows:
         reason = f"; the first reason: {unreadable[0][1]}" if unreadable else ""
-        raise InputError(f"no speech was found in any of the {len(clips)} clips{reason}")
+        raise InputError(f"none of the {len(clips)} clips could be used{reason}")
     columns = Voiceprints(model, np.array([row[1] for row in rows], np.float32), np.stack([row[2] for row in rows]))
     return Labelled([row[0] for row in rows], columns, no_speech, unreadable)
 
@@ -107,12 +107,18 @@ def _read_all(
 
 
 def _begin(extractor: Path) -> None:
-    _state["extractor"] = Extractor(extractor, threads=1)
+    _state["folder"] = extractor
+
+
+@cache
+def _extractor() -> Extractor:
+    """Load it with the first recording: a folder of voiceprints does without, and an error reaches the parent."""
+    return Extractor(_state["folder"], threads=1)
 
 
 def _read(clip: Clip) -> str | tuple[str, float, NDArray[np.float32]]:
     try:
-        voiceprint = read_voiceprint(clip.path, lambda: _state["extractor"], clip.max_speech_s)
+        voiceprint = read_voiceprint(clip.path, _extractor, clip.max_speech_s)
     except InputError as error:
         return str(error)
     return voiceprint.model, voiceprint.speech_s, voiceprint.vector

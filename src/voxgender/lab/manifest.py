@@ -65,7 +65,7 @@ def read_manifest(folder: Path, split: str, kind: Literal["adults", "children", 
     """
     path = folder / "manifest.csv"
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as a manifest: {error}") from None
@@ -80,7 +80,7 @@ def read_manifest(folder: Path, split: str, kind: Literal["adults", "children", 
 
 
 def excerpts(clips: Sequence[Clip], seed: int) -> list[Clip]:
-    """Return a short excerpt of each recording, so that short speech is learned and calibrated as well.
+    """Return a short excerpt of each recording, so that short speech is learned as well.
 
     Lengths are spread evenly over the logarithm from 0.3 to 2 s of speech. Voiceprint files cannot be cut and are left
     out.

@@ -11,13 +11,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
 from voxgender.core.calibration import Calibration
+from voxgender.core.errors import InputError
 from voxgender.core.head import Head
 from voxgender.core.scorer import CalibratedHead
-from voxgender.lab.data import Labelled
+from voxgender.lab.data import Labelled, balanced
 
 REGULARISATION: Final = 0.01
 """Inverse strength C of the L2 penalty. Strong, because weak penalties fit the corpora instead of the voices."""
 FOLDS: Final = 5
+MIN_SPEAKERS: Final = 10
+"""Fewest speakers of a gender in a split; with fewer, a fold may have none, and no figure means anything."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +43,11 @@ def train_head(training: Labelled, calibration: Labelled, regularisation: float 
         training: What the weights are fitted on.
         calibration: What the calibration is fitted on; other speakers than those of ``training``.
         regularisation: Inverse strength C of the L2 penalty.
+
+    Raises:
+        InputError: Where there are too few speakers, or the same ones in both parts.
     """
+    _check_speakers(training, calibration)
     head = fit_head(training, regularisation)
     raw = head.raw_scores(calibration.voiceprints.vectors)
     cross_llr = np.empty(len(raw))
@@ -49,6 +56,18 @@ def train_head(training: Labelled, calibration: Labelled, regularisation: float 
         fitted = fit_calibration(raw, calibration, rest)
         cross_llr[fold] = fitted.llr(raw[fold], calibration.voiceprints.speech_s[fold])
     return Trained(CalibratedHead(head, fit_calibration(raw, calibration, everything)), cross_llr)
+
+
+def _check_speakers(training: Labelled, calibration: Labelled) -> None:
+    for name, data in (("training", training), ("calibration", calibration)):
+        for gender, is_theirs in (("men", data.is_male), ("women", ~data.is_male)):
+            people = len(np.unique(data.speakers[is_theirs]))
+            if people < MIN_SPEAKERS:
+                raise InputError(f"the {name} split has {people} {gender}; at least {MIN_SPEAKERS} are needed")
+    if both := sorted(set(training.speakers) & set(calibration.speakers)):
+        raise InputError(
+            f"{len(both)} speakers are in both splits, like {both[0]}; the calibration would flatter itself"
+        )
 
 
 def fit_head(data: Labelled, regularisation: float) -> Head:
@@ -84,7 +103,7 @@ def fit_calibration(raw: NDArray[np.float64], data: Labelled, rows: NDArray[np.i
     is_male = data.is_male[rows]
     # C is so large that there is practically no penalty: three numbers on hundreds of clips need none.
     model = LogisticRegression(C=1e6, max_iter=1000, tol=1e-10)
-    model.fit(inputs, is_male, sample_weight=data.gender_weights()[rows])
+    model.fit(inputs, is_male, sample_weight=balanced(np.ones(len(rows)), is_male))
     slope, slope_per_doubling = (float(value) for value in model.coef_[0])
     speakers = data.speakers[rows]
     rarer = min(len(np.unique(speakers[is_male])), len(np.unique(speakers[~is_male])))
