@@ -39,6 +39,6 @@ def test_the_python_example_runs_and_prints_what_it_says(
 ) -> None:
     (program,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    soundfile.write(tmp_path / "man.wav", voices.speak(5.0, 110.0, 1.0, seed=1), 16_000)
+    soundfile.write(tmp_path / "man.opus", voices.speak(5.0, 110.0, 1.0, seed=1), 16_000, format="OGG", subtype="OPUS")
     exec(compile(program, "README.md", "exec"), {})  # the program is our own page
     assert re.fullmatch(r"(male|female) -?\d+\.\d+ 0\.\d+\n", capsys.readouterr().out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -225,3 +226,77 @@ def test_a_decoder_that_complains_is_not_heard_and_our_own_message_is(recordings
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "damaged.mp3" in ended.stdout
     assert ended.stderr == "voxgender: missing.wav cannot be read: No such file or directory\n"
+
+
+def test_extract_never_replaces_what_is_no_voiceprint(run: Run, recordings: Path, tmp_path: Path) -> None:
+    sound = tmp_path / "x.wav"
+    sound.write_bytes((recordings / "low.wav").read_bytes())
+    (tmp_path / "low.vp").write_text("notes")
+    for arguments in ((sound, "-o", sound), (recordings / "low.wav", "-o", tmp_path)):
+        code, _, err = run("extract", *arguments)
+        assert code == 1
+        assert "is no voiceprint" in err
+    assert sound.read_bytes() == (recordings / "low.wav").read_bytes()
+    assert (tmp_path / "low.vp").read_text() == "notes"
+    assert run("extract", recordings / "low.wav", "-o", tmp_path / "new.vp")[0] == 0
+    assert run("extract", recordings / "high.wav", "-o", tmp_path / "new.vp")[0] == 0
+
+
+def test_extract_says_that_a_voiceprint_is_one_already(run: Run, recordings: Path, tmp_path: Path) -> None:
+    code, _, err = run("extract", recordings / "print.vp", "-o", tmp_path)
+    assert code == 1
+    assert "is a voiceprint already" in err
+
+
+def test_a_voiceprint_that_cannot_be_written_does_not_stop_the_rest(run: Run, recordings: Path, tmp_path: Path) -> None:
+    (tmp_path / "low.vp").mkdir()
+    code, _, err = run("extract", recordings / "low.wav", recordings / "high.wav", "-o", tmp_path)
+    assert code == 1
+    assert f"low.wav: {tmp_path}/low.vp" in err
+    assert (tmp_path / "high.vp").is_file()
+
+
+def test_a_file_name_of_any_bytes_can_be_told_in_any_encoding_and_form(recordings: Path, tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/\xff\n\x1b[31m:smile:[b].vp"
+    Path(os.fsdecode(name)).write_text(voiceprint_text())
+    for encoding in ("ascii:strict", "utf-8:strict"):
+        for form in ("table", "jsonl", "csv"):
+            command = [sys.executable, "-m", "voxgender", "identify", "--format", form, name, recordings / "print.vp"]
+            environment = {**os.environ, "PYTHONIOENCODING": encoding}
+            ended = subprocess.run(command, capture_output=True, check=False, env=environment)
+            assert (ended.returncode, ended.stderr) == (0, b"")
+            assert b"\x1b" not in ended.stdout
+            assert b":smile:[b].vp" in ended.stdout
+            assert len(ended.stdout.splitlines()) == (2 if form == "jsonl" else 3)
+
+
+@pytest.mark.parametrize("redirection", ["> /dev/full", "< /dev/null >&-", "2>&-"])
+def test_output_that_cannot_be_written_ends_without_a_traceback(recordings: Path, redirection: str) -> None:
+    for form in ("table", "jsonl", "csv"):
+        command = f"{sys.executable} -m voxgender identify --format {form} {recordings}/print.vp {redirection}"
+        ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+        assert "Traceback" not in ended.stderr
+        assert ended.returncode == (1 if "full" in redirection else 0)
+
+
+def test_closed_standard_input_is_told_in_words() -> None:
+    command = f"{sys.executable} -m voxgender identify - <&-"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (1, "voxgender: -: standard input is closed\n")
+
+
+def test_doctor_finds_a_store_that_the_server_would_refuse(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.db").write_bytes(b"no database" * 1000)
+    for path in ("broken.db", "broken.db/below"):
+        monkeypatch.setenv("VOXGENDER_STORE_URL", f"sqlite:///{tmp_path}/{path}")
+        code, out, _ = run("doctor")
+        assert code == 1
+        assert [line.split()[0] for line in out.splitlines()[2:]] == ["ok"] * 4 + ["failed"]
+
+
+def test_a_model_that_is_not_there_stops_the_server_with_one_sentence_that_names_the_setting(run: Run) -> None:
+    code, _, err = run("serve", "--model", "ge2e-9")
+    assert code == 2
+    assert err.startswith("voxgender: VOXGENDER_MODEL (--model) is ge2e-9: ")

@@ -218,10 +218,10 @@ def test_404_for_an_unknown_path_an_unknown_task_and_a_path_with_a_slash_too_man
 
 
 def test_404_for_a_task_whose_time_is_over(tmp_path: Path) -> None:
-    with running_server(tmp_path, task_ttl_s=0.5) as client:
+    with running_server(tmp_path, task_ttl_s=3.0) as client:
         location = post(client, GOOD).headers["location"]
         assert client.get(location).status_code == 200
-        time.sleep(0.6)
+        time.sleep(3.1)
         check_error(client.get(location), 404, "resource.not-found", None)
 
 
@@ -334,12 +334,12 @@ def test_429_with_its_four_headers_once_the_limit_is_used_up(tmp_path: Path) -> 
 
 
 def test_507_where_the_store_is_full_and_again_202_once_results_have_expired(tmp_path: Path) -> None:
-    with running_server(tmp_path, storage_capacity_bytes=600, task_ttl_s=1.0) as client:
+    with running_server(tmp_path, storage_capacity_bytes=600, task_ttl_s=4.0) as client:
         assert post(client, GOOD).status_code == 202
         assert post(client, GOOD).status_code == 202
         details = check_error(post(client, GOOD), 507, "storage.capacity-exceeded", "Storage capacity exceeded.")
         assert details == []
-        time.sleep(1.1)
+        time.sleep(4.1)
         assert post(client, GOOD).status_code == 202
 
 

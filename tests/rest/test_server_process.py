@@ -8,7 +8,7 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,11 +20,26 @@ from serving import PATH, ServerProcess, voiceprint_text, wait_until_ready
 GOOD = voiceprint_text()
 
 
+Start = Callable[..., ServerProcess]
+
+
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    server = ServerProcess(tmp_path)
-    yield server
-    server.kill()
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts servers on one store, one after the other; none outlives the test."""
+    servers: list[ServerProcess] = []
+
+    def start(**flags: object) -> ServerProcess:
+        servers.append(ServerProcess(tmp_path, **flags))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture
+def server(start: Start) -> ServerProcess:
+    return start()
 
 
 def body_of(count: int) -> bytes:
@@ -54,8 +69,8 @@ def test_50_000_voiceprints_are_accepted_and_answered_in_full_and_one_more_is_42
     assert detail["context"] == {"items": 50_001, "max_items": 50_000}
 
 
-def test_every_202_that_a_client_has_seen_is_found_after_a_kill_with_its_result(tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path)
+def test_every_202_that_a_client_has_seen_is_found_after_a_kill_with_its_result(start: Start) -> None:
+    server = start()
     answers: dict[str, dict[str, object]] = {}
 
     def submit(seed: int) -> None:
@@ -70,31 +85,29 @@ def test_every_202_that_a_client_has_seen_is_found_after_a_kill_with_its_result(
         list(pool.map(submit, range(200)))
     server.kill()
     assert len(answers) >= 100
-    again = ServerProcess(tmp_path)
+    again = start()
     for location, told in answers.items():
         assert told["status"] == 202
         answer = again.client.get(location)
         assert answer.status_code == 200
         (result,) = answer.json()["result"]["voiceprints"]
         assert result["speech_length"] == 1 + told["seed"]  # type: ignore[operator]
-    again.kill()
 
 
-def test_what_the_licence_has_used_survives_a_kill(tmp_path: Path) -> None:
+def test_what_the_licence_has_used_survives_a_kill(start: Start, tmp_path: Path) -> None:
     licence = tmp_path / "licence.json"
     capacity = {"period": "total", "voiceprints": 10}
     licence.write_text(json.dumps({"licensee": "A", "valid_until": "2999-01-01T00:00:00Z", "capacity": capacity}))
-    server = ServerProcess(tmp_path, **{"licence-file": licence})
+    server = start(**{"licence-file": licence})
     assert post(server.client, body_of(9)).status_code == 202
     server.kill()
-    again = ServerProcess(tmp_path, **{"licence-file": licence})
+    again = start(**{"licence-file": licence})
     assert post(again.client, body_of(2)).status_code == 403
     assert post(again.client, body_of(1)).status_code == 202
-    again.kill()
 
 
-def test_a_terminated_server_finishes_the_request_under_way_and_exits_with_0(tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path)
+def test_a_terminated_server_finishes_the_request_under_way_and_exits_with_0(start: Start) -> None:
+    server = start()
     body = body_of(20_000)
     with socket.create_connection((server.client.base_url.host, server.client.base_url.port or 0), timeout=30) as raw:
         head = (
@@ -111,38 +124,32 @@ def test_a_terminated_server_finishes_the_request_under_way_and_exits_with_0(tmp
 
 
 @pytest.mark.parametrize("declared", [True, False], ids=["declared", "chunked"])
-def test_a_body_over_the_limit_is_refused_without_being_held_in_memory(tmp_path: Path, declared: bool) -> None:
-    server = ServerProcess(tmp_path, **{"max-body-bytes": 1_000_000})
-    try:
-        before = resident_bytes(server, "VmHWM")
-        size = 200_000_000
-        answer = server.client.post(
-            PATH,
-            content=(b" " * 1_000_000 for _ in range(size // 1_000_000)),
-            headers={"content-type": "application/json"} | ({"content-length": str(size)} if declared else {}),
-        )
-        assert answer.status_code == 413
-        assert resident_bytes(server, "VmHWM") - before < 20_000_000
-    finally:
-        server.kill()
+def test_a_body_over_the_limit_is_refused_without_being_held_in_memory(start: Start, declared: bool) -> None:
+    server = start(**{"max-body-bytes": 1_000_000})
+    before = resident_bytes(server, "VmHWM")
+    size = 200_000_000
+    answer = server.client.post(
+        PATH,
+        content=(b" " * 1_000_000 for _ in range(size // 1_000_000)),
+        headers={"content-type": "application/json"} | ({"content-length": str(size)} if declared else {}),
+    )
+    assert answer.status_code == 413
+    assert resident_bytes(server, "VmHWM") - before < 20_000_000
 
 
-def test_neither_a_voiceprint_nor_a_score_is_ever_logged(tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path, **{"log-level": "debug"})
-    try:
-        accepted = post(server.client, body_of(3))
-        post(server.client, body_of(3).replace(b"]", b', "%s*"]' % GOOD.encode()))
-        server.client.get(accepted.headers["location"])
-        log = server.log_path.read_text()
-        assert accepted.json()["task"]["task_id"] in log
-        assert accepted.headers["x-correlation-id"] in log
-        assert accepted.headers["x-request-id"] in log
-        assert GOOD[:40] not in log
-        assert GOOD[100:140] not in log
-        assert "score" not in log
-        assert "llr" not in log
-    finally:
-        server.kill()
+def test_neither_a_voiceprint_nor_a_score_is_ever_logged(start: Start) -> None:
+    server = start(**{"log-level": "debug"})
+    accepted = post(server.client, body_of(3))
+    post(server.client, body_of(3).replace(b"]", b', "%s*"]' % GOOD.encode()))
+    server.client.get(accepted.headers["location"])
+    log = server.log_path.read_text()
+    assert accepted.json()["task"]["task_id"] in log
+    assert accepted.headers["x-correlation-id"] in log
+    assert accepted.headers["x-request-id"] in log
+    assert GOOD[:40] not in log
+    assert GOOD[100:140] not in log
+    assert "score" not in log
+    assert "llr" not in log
 
 
 def test_only_results_and_never_voiceprints_reach_the_disk(server: ServerProcess, tmp_path: Path) -> None:
@@ -167,6 +174,8 @@ def test_the_documents_name_no_other_host(server: ServerProcess) -> None:
             assert server.client.get(script).status_code == 200
     document = server.client.get("/openapi.json").json()
     assert set(document["paths"]) >= {PATH, PATH + "/{task_id}", "/api/system/info", "/api/system/status"}
+    request = document["components"]["schemas"]["VoiceprintsRequest"]["properties"]["voiceprints"]
+    assert (request["minItems"], request["maxItems"]) == (1, 50_000)
     assert "HTTPValidationError" not in document["components"]["schemas"]
     assert set(document["paths"][PATH]["post"]["responses"]) == {
         "202", "400", "403", "413", "422", "429", "500", "507", "default",
@@ -279,8 +288,8 @@ def test_what_a_client_puts_into_the_path_is_not_logged(server: ServerProcess) -
     assert GOOD[:40] not in server.log_path.read_text()
 
 
-def test_a_log_that_cannot_be_written_does_not_fail_a_request(tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path)
+def test_a_log_that_cannot_be_written_does_not_fail_a_request(start: Start, tmp_path: Path) -> None:
+    server = start()
     server.stop()
     command = [sys.executable, "-m", "voxgender", "serve", f"--store-url=sqlite:///{tmp_path}/tasks.db"]
     port = server.client.base_url.port

@@ -211,6 +211,7 @@ class OpenExtraction:
 
 
 def _session(path: Path, threads: int) -> Any:
+    onnxruntime.disable_telemetry_events()  # its builds for Windows would send some
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import structlog
 from fastapi import FastAPI
@@ -14,7 +14,7 @@ from starlette.responses import Response
 from voxgender import __version__
 from voxgender.app.service import Service
 from voxgender.core.errors import VoxgenderError
-from voxgender.rest import system, voiceprints
+from voxgender.rest import schema, system, voiceprints
 from voxgender.rest.errors import error_body, error_response
 from voxgender.rest.ids import RequestIds
 
@@ -40,6 +40,16 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)
     app.add_middleware(RequestIds)
+    plain_openapi = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = plain_openapi()
+        request = schema.VoiceprintsRequest.model_json_schema()
+        request["properties"]["voiceprints"]["maxItems"] = service.settings.max_voiceprints
+        document["components"]["schemas"]["VoiceprintsRequest"] = request
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend the document
     return app
 
 

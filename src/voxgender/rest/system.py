@@ -38,6 +38,7 @@ async def info(service: Annotated[Service, Depends(service_of)]) -> Response:
 
 
 @router.get("/api/system/status", name="system_status", response_model=schema.SystemStatus, responses=_NOT_READY)
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", response_model=schema.SystemStatus, responses=_NOT_READY)
 async def ready(service: Annotated[Service, Depends(service_of)]) -> Response:
     """Tell whether it takes requests: it has started, is not stopping, and its store answers."""
@@ -50,6 +51,7 @@ async def ready(service: Annotated[Service, Depends(service_of)]) -> Response:
     return error_body(503, "internal", "The service cannot take requests now.")
 
 
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez", response_model=schema.SystemStatus)
 async def alive() -> Response:
     """Tell that the process answers."""

@@ -64,7 +64,7 @@ router = APIRouter(prefix=PATH, tags=["Gender identification from voiceprints"])
         "parameters": _ID_HEADERS,
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": schema.VoiceprintsRequest.model_json_schema()}},
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/VoiceprintsRequest"}}},
         },
     },
 )
