@@ -162,6 +162,8 @@ def test_settings_at_the_edge_of_what_is_allowed_work(settings: dict[str, Any]) 
         {"bound": math.inf},
         {"min_speech_s": 0.0},
         {"max_speech_s": 0.5},
+        {"slope": -1.0},
+        {"slope_per_doubling": -1.0},
         {"slope": math.nan},
         {"offset": "x"},
     ],

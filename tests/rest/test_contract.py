@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -364,3 +365,37 @@ def test_500_where_the_store_is_broken_and_readiness_says_so(tmp_path: Path) -> 
         check_error(client.get(location), 500, "internal", "Internal error.")
         check_error(client.get("/readyz"), 503, "internal", None)
         assert client.get("/livez").json() == {"status": "ok"}
+
+
+def stalled_upload(client: httpx.Client) -> socket.socket:
+    """A connection on which a request's body has begun and does not go on."""
+    connection = socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=30)
+    head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n"
+    connection.sendall(head.encode() + b'{"voice')
+    return connection
+
+
+def test_400_where_the_body_does_not_arrive_in_time_and_the_connection_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voxgender.rest.body.UPLOAD_S", 0.2)
+    monkeypatch.setattr("voxgender.rest.ids.DRAIN_S", 0.2)
+    with running_server(tmp_path) as client, stalled_upload(client) as connection:
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"did not arrive within 0.2 s" in answer
+
+
+def test_a_server_that_stops_tells_so_to_a_client_that_has_stalled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voxgender.rest.server.SHUTDOWN_S", 1)
+    monkeypatch.setattr("voxgender.rest.ids.DRAIN_S", 0.2)
+    with contextlib.ExitStack() as later:
+        with running_server(tmp_path) as client:
+            connection = later.enter_context(stalled_upload(client))
+            # Answered requests show that the server has seen the stalled one, which came before.
+            assert client.get("/livez").status_code == 200
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b'"The service is stopping."' in answer

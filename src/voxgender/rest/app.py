@@ -31,6 +31,8 @@ def create_app(service: Service) -> FastAPI:
         version=__version__,
         summary="Tells the perceived gender of a voice from voiceprints, as a calibrated likelihood ratio.",
         redirect_slashes=False,
+        # FastAPI would hand spans with a request's path to whatever OpenTelemetry set-up the process has.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service

@@ -72,6 +72,7 @@ class RequestIds:
             except asyncio.CancelledError:
                 log.warning("request given up, because the service stops", method=request.method, path=_path(scope))
                 if not status:
+                    body.give_up()
                     stopping = error_body(503, "internal", "The service is stopping.")
                     await stopping(scope, body.receive, send_with_ids)
             except Exception:
@@ -105,6 +106,10 @@ class IncomingBody:
             self._is_over = True
         self._waits = False
         return message
+
+    def give_up(self) -> None:
+        """Wait for nothing more of it."""
+        self._waits = True
 
     async def is_over(self) -> bool:
         """Return whether the body has ended, after throwing away a little of what is left.
