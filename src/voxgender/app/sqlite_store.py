@@ -164,9 +164,13 @@ class SqliteStore:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
-        # NORMAL would lose the last commits at a power cut; a task that was told as accepted must not be lost.
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+        try:
+            # NORMAL would lose the last commits at a power cut; a task that was told as accepted must not be lost.
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     async def _read(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
