@@ -15,11 +15,10 @@ from voxgender.core.errors import InputError
 from voxgender.core.result import Results
 from voxgender.core.scorer import Scorer
 from voxgender.core.voiceprint import Voiceprint, Voiceprints, encode_voiceprint
+from voxgender.files.models import DEFAULT_MODEL, extractor_folder
 
 if TYPE_CHECKING:
     from voxgender.files.extraction import Extractor
-
-DEFAULT_MODEL = "ge2e-1"
 
 Source: TypeAlias = "str | Path | bytes | Voiceprint"
 
@@ -111,6 +110,5 @@ def _scorer(model: str | Path) -> Scorer:
 @cache
 def _extractor(model: str | Path) -> Extractor:
     from voxgender.files.extraction import Extractor
-    from voxgender.files.models import extractor_folder
 
     return Extractor(extractor_folder(model))

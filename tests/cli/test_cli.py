@@ -198,6 +198,16 @@ def test_no_command_loads_what_only_another_one_needs() -> None:
     assert out.strip() == "[]"
 
 
+def test_identifying_a_voiceprint_file_does_not_load_the_encoder(recordings: Path) -> None:
+    program = (
+        "import sys; from voxgender.cli import commands;"
+        "commands.main(sys.argv[1:], standalone_mode=False); print('onnxruntime' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program, "identify", str(recordings / "print.vp")]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert out.splitlines()[-1] == "False"
+
+
 def test_importing_the_package_loads_neither_onnxruntime_nor_the_web_framework() -> None:
     program = (
         "import sys, voxgender;"

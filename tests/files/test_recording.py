@@ -89,3 +89,15 @@ def test_a_file_that_cannot_be_opened_is_named_with_the_reason(tmp_path: Path, p
         read_voiceprint(tmp_path / path, no_extractor)
     with pytest.raises(InputError, match="cannot be written"):
         write_voiceprint(tmp_path / path / "nowhere" / "x.vp", PRINT)
+
+
+def test_a_voiceprint_that_cannot_be_written_leaves_no_part_of_itself_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(InputError, match="No space left"):
+        write_voiceprint(tmp_path / "x.vp", PRINT)
+    assert list(tmp_path.iterdir()) == []

@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     male_prior: float = Field(0.5, gt=0, lt=1, description="Probability of a male voice before anything is heard.")
     min_probability: float = Field(0.5, ge=0.5, lt=1, description="A gender under this probability is told as unknown.")
     model: str = Field(
-        "ge2e-1", min_length=1, description="Model: a shipped model's id, or the path of a model folder."
+        DEFAULT_MODEL, min_length=1, description="Model: a shipped model's id, or the path of a model folder."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 

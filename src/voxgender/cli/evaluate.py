@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from voxgender.cli.files import model_option
 from voxgender.cli.lab import data_option, load, need_lab, print_figures
 from voxgender.files.heads import load_scorer
 from voxgender.files.models import extractor_folder
@@ -14,7 +15,7 @@ from voxgender.files.models import extractor_folder
 @click.command("evaluate")
 @data_option
 @click.option("--split", default="dev", show_default=True, help="Split to evaluate on.")
-@click.option("--model", default="ge2e-1", show_default=True, help="Shipped model's id, or path of a model folder.")
+@model_option
 def command(data: Path, split: str, model: str) -> None:
     """Print accuracy, EER, Cllr and minCllr by corpus and by speech length; children under 15 apart."""
     need_lab()

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from voxgender.cli import EXIT_SOME_FAILED
-from voxgender.cli.files import STDIN, for_each, source_of
+from voxgender.cli.files import STDIN, for_each, model_option, report, source_of
 from voxgender.core.base64 import encode_base64
 from voxgender.core.errors import InputError
 from voxgender.core.voiceprint import Voiceprint, encode_voiceprint
@@ -26,7 +26,7 @@ from voxgender.files.recording import SUFFIX, extract_voiceprint, is_voiceprint,
     help="Folder for the voiceprints; for one recording a file, or - for standard output.",
 )
 @click.option("--base64", is_flag=True, help="Write Base64 text, as the REST service takes it.")
-@click.option("--model", default="ge2e-1", show_default=True, help="Shipped model's id, or path of a model folder.")
+@model_option
 @click.pass_context
 def command(ctx: click.Context, files: tuple[str, ...], output: str, base64: bool, model: str) -> None:
     """Make a voiceprint of each recording FILE (- for standard input); its channels are mixed."""
@@ -37,7 +37,7 @@ def command(ctx: click.Context, files: tuple[str, ...], output: str, base64: boo
 
     def write(name: str, voiceprint: Voiceprint) -> None:
         if voiceprint.speech_s == 0:
-            click.echo(f"voxgender: {name}: no speech was found; the voiceprint says so", err=True)
+            report(name, "no speech was found; the voiceprint says so")
         if output == STDIN:
             data = encode_voiceprint(voiceprint)
             click.echo(encode_base64(data) if base64 else data, nl=base64)

@@ -14,12 +14,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from voxgender.core.errors import InputError
+from voxgender.files.models import DEFAULT_MODEL
 
 T = TypeVar("T")
 
 STDIN: Final = "-"
 MAX_STDIN_BYTES: Final = 500 * 1024**2
 """Most bytes of standard input, as many as the reference product takes in a file."""
+
+
+model_option = click.option(
+    "--model", default=DEFAULT_MODEL, show_default=True, help="Shipped model's id, or path of a model folder."
+)
 
 
 def source_of(name: str) -> Path | bytes:
@@ -48,6 +54,17 @@ def shown(text: str) -> str:
         a\nb
     """
     return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode("ascii") for mark in text)
+
+
+def report(name: str, message: str) -> None:
+    """Tell on standard error, in one line, what there is to say of a file.
+
+    Args:
+        name: The file, as the user named it; it is put before the message unless the message begins with it.
+        message: One sentence.
+    """
+    named = "" if message.startswith(name) else f"{name}: "
+    click.echo(f"voxgender: {shown(named + message)}", err=True)
 
 
 @contextlib.contextmanager
@@ -100,7 +117,6 @@ def for_each(names: Iterable[str], description: str, work: Callable[[str], T], t
                 then(name, work(name))
             except InputError as error:
                 failed += 1
-                named = "" if str(error).startswith(name) else f"{name}: "
-                click.echo(f"voxgender: {shown(f'{named}{error}')}", err=True)
+                report(name, str(error))
             progress.advance(bar)
     return failed

@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import click
 import numpy as np
@@ -16,13 +16,16 @@ from rich.console import Console
 from rich.table import Table
 
 from voxgender.cli import EXIT_SOME_FAILED
-from voxgender.cli.files import for_each, shown, source_of
+from voxgender.cli.files import for_each, model_option, shown, source_of
 from voxgender.core.calibration import Decision
 from voxgender.core.result import Result
 from voxgender.core.voiceprint import Voiceprints
 from voxgender.files.heads import load_scorer
 from voxgender.files.models import extractor_folder
 from voxgender.files.recording import read_voiceprint
+
+if TYPE_CHECKING:
+    from voxgender.files.extraction import Extractor
 
 COLUMNS = ("file", "gender", "probability_male", "probability_female", "llr", "speech_s")
 
@@ -32,7 +35,7 @@ COLUMNS = ("file", "gender", "probability_male", "probability_female", "llr", "s
 @click.option("--format", "form", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True)
 @click.option("--male-prior", default=0.5, show_default=True, help="Probability of a male voice beforehand.")
 @click.option("--min-probability", default=0.5, show_default=True, help="Tell a gender below it as unknown.")
-@click.option("--model", default="ge2e-1", show_default=True, help="Shipped model's id, or path of a model folder.")
+@model_option
 @click.pass_context
 def command(
     ctx: click.Context, files: tuple[str, ...], form: str, male_prior: float, min_probability: float, model: str
@@ -41,13 +44,13 @@ def command(
 
     llr is the natural logarithm of the likelihood ratio of male against female. A file - is standard input.
     """
-    from voxgender.files.extraction import Extractor
-
     decision = Decision(male_prior, min_probability)
     scorer = load_scorer(model)
 
     @cache
     def extractor() -> Extractor:
+        from voxgender.files.extraction import Extractor
+
         return Extractor(extractor_folder(model))
 
     def work(name: str) -> Result:

@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from voxgender.cli.files import progress_bar, quiet_libraries
+from voxgender.cli.files import progress_bar, quiet_libraries, report
 from voxgender.core.errors import DependencyError, InputError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def load(clips: list[Clip], extractor: Path, description: str) -> Labelled:
         bar = progress.add_task(description, total=len(clips))
         data = load_labelled(clips, extractor, lambda: progress.advance(bar))
     for clip, reason in data.unreadable:
-        click.echo(f"voxgender: {clip.path}: {reason}", err=True)
+        report(str(clip.path), reason)
     if data.no_speech:
         click.echo(f"voxgender: {len(data.no_speech)} clips without speech are left out", err=True)
     return data

@@ -9,7 +9,7 @@ import click
 
 from voxgender.cli.lab import check_writable, data_option, load, need_lab, print_figures
 from voxgender.files.heads import PART, save_head
-from voxgender.files.models import extractor_folder, load_card
+from voxgender.files.models import DEFAULT_MODEL, extractor_folder, load_card
 
 if TYPE_CHECKING:
     from voxgender.lab.data import Labelled
@@ -29,7 +29,7 @@ EXCERPT_SEEDS: Final = (1, 2, 3)
 )
 @click.option("--train-split", default="train", show_default=True, help="Split that the weights are fitted on.")
 @click.option("--calibration-split", default="dev", show_default=True, help="Split that the LLRs are calibrated on.")
-@click.option("--model", default="ge2e-1", show_default=True, help="Model whose voiceprints the head scores.")
+@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Model whose voiceprints the head scores.")
 @click.option("--head-version", default="1", show_default=True, help="Version that the head's card tells.")
 def command(data: Path, output: Path, train_split: str, calibration_split: str, model: str, head_version: str) -> None:
     """Train and calibrate a head on the adults of labelled speech and write it into a model folder."""

@@ -20,6 +20,9 @@ from voxgender.core.errors import ModelError
 SHIPPED: Final = Path(__file__).resolve().parent.parent / "models"
 """The folder of the models that come with the package."""
 
+DEFAULT_MODEL: Final = "ge2e-1"
+"""The model that is used where none is named."""
+
 CARD_NAME: Final = "card.json"
 CARD_FORMAT: Final = 1
 _MAX_CARD_BYTES: Final = 1 << 20

@@ -85,8 +85,11 @@ def write_voiceprint(path: Path, voiceprint: Voiceprint, *, base64: bool = False
             return
         # A file is there as a whole or not at all, whatever ends the process in between.
         part = path.with_name(f"{path.name}.part")
-        part.write_bytes(content)
-        part.replace(path)
+        try:
+            part.write_bytes(content)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)  # only there if one of the two failed
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None
 

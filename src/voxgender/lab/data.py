@@ -87,8 +87,12 @@ def load_labelled(clips: Sequence[Clip], extractor: Path, progress: Callable[[],
             unreadable.append((clip, outcome))
         elif outcome[1] == 0:
             no_speech.append(clip)
-        elif outcome[0] != model or (rows and len(outcome[2]) != len(rows[0][2])):
+        elif outcome[0] != model:
             unreadable.append((clip, f"a voiceprint of the model {outcome[0]!r}, not of {model!r}"))
+        elif rows and len(outcome[2]) != len(rows[0][2]):
+            unreadable.append(
+                (clip, f"a voiceprint of {len(outcome[2])} values where the others have {len(rows[0][2])}")
+            )
         else:
             rows.append((clip, outcome[1], outcome[2]))
     if not rows:

@@ -88,9 +88,9 @@ def fit_calibration(raw: NDArray[np.float64], data: Labelled, rows: NDArray[np.i
     """Return the calibration that costs least (in Cllr) on some rows of the data.
 
     Logistic regression under weights that balance the genders gives log odds at even priors, which are LLRs. Each clip
-    weighs the same, because clips are what is scored. The LLRs are bounded by the
-    rule of succession: after ``n`` speakers without an error, the next one errs with a probability of 1 / (n + 2), so
-    that odds beyond ``n + 1`` are more than the data supports.
+    weighs the same, because clips are what is scored. The LLRs are bounded by the rule of succession: even after ``n``
+    speakers without an error, the next one would err with a probability of 1 / (n + 2), so that odds beyond ``n + 1``
+    are more than the data supports.
 
     Args:
         raw: Raw scores of all the data, shape (n,).

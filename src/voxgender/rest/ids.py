@@ -96,27 +96,27 @@ class IncomingBody:
         headers = request.headers
         self._receive = receive
         self._is_over = "transfer-encoding" not in headers and headers.get("content-length", "0") == "0"
-        # Such a client waits for a word before it sends anything.
-        self._waits = headers.get("expect", "").lower() == "100-continue"
+        # A client that waits for a word before it sends anything must not get that word from us by our reading.
+        self._is_left_alone = headers.get("expect", "").lower() == "100-continue"
 
     async def receive(self) -> Message:
         """Return the next message, as ASGI wants it."""
         message = await self._receive()
         if message["type"] == "http.disconnect" or not message.get("more_body", False):
             self._is_over = True
-        self._waits = False
+        self._is_left_alone = False
         return message
 
     def give_up(self) -> None:
         """Wait for nothing more of it."""
-        self._waits = True
+        self._is_left_alone = True
 
     async def is_over(self) -> bool:
         """Return whether the body has ended, after throwing away a little of what is left.
 
         A client that is still sending does not listen, and would see a broken connection instead of the answer.
         """
-        if self._waits:
+        if self._is_left_alone:
             return self._is_over
         left_bytes = DRAIN_BYTES
         with contextlib.suppress(TimeoutError):
