@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from voxgender.core.errors import SettingsError
+from voxgender.files.models import DEFAULT_MODEL
 
 ENV_PREFIX: Final = "VOXGENDER_"
 SQLITE_PREFIX: Final = "sqlite:///"
