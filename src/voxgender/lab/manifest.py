@@ -33,6 +33,11 @@ class Clip:
         is_male: The corpus's own label.
         is_child: Whether the age is told in years and is under 15.
         max_speech_s: Use no more than this much of its speech, in seconds; None for all of it.
+        age: Age as the corpus tells it, in years or in words like ``twenties``; empty where it does not.
+        language: Language as the corpus tells it, like ``de``; empty where it does not.
+        channel: How it was recorded, in the manifest's words; empty where it does not say.
+        sample_rate_hz: Sample rate of the recording as it was made, which tells its band; None where it is not told.
+        snr_db: Signal-to-noise ratio in decibels; None where it is not told.
     """
 
     path: Path
@@ -42,6 +47,11 @@ class Clip:
     is_male: bool
     is_child: bool
     max_speech_s: float | None = None
+    age: str = ""
+    language: str = ""
+    channel: str = ""
+    sample_rate_hz: int | None = None
+    snr_db: float | None = None
 
     @property
     def speaker_id(self) -> str:
@@ -52,8 +62,8 @@ class Clip:
 def read_manifest(folder: Path, split: str, kind: Literal["adults", "children", "all"] = "all") -> list[Clip]:
     """Return the clips of one split from ``manifest.csv`` in a folder.
 
-    The file needs the columns path (relative to the folder), split, corpus, speaker and gender (male or female); age
-    is used where it is there.
+    The file needs the columns path (relative to the folder), split, corpus, speaker and gender (male or female); age,
+    language, channel, sample_rate (Hz) and snr_db are used where they are there.
 
     Args:
         folder: Where ``manifest.csv`` lies.
@@ -103,4 +113,30 @@ def _clip(folder: Path, manifest: Path, line: int, row: dict[str, str]) -> Clip:
         raise InputError(f"{manifest}, line {line}: gender is {row['gender']!r}; it must be male or female")
     age = row.get("age") or ""
     is_child = age.isdecimal() and int(age) < ADULT_AGE
-    return Clip(folder / row["path"], row["split"], row["corpus"], row["speaker"], row["gender"] == "male", is_child)
+    sample_rate_hz = _number(manifest, line, row, "sample_rate")
+    return Clip(
+        folder / row["path"],
+        row["split"],
+        row["corpus"],
+        row["speaker"],
+        row["gender"] == "male",
+        is_child,
+        age=age,
+        language=row.get("language") or "",
+        channel=row.get("channel") or "",
+        sample_rate_hz=None if sample_rate_hz is None else round(sample_rate_hz),
+        snr_db=_number(manifest, line, row, "snr_db"),
+    )
+
+
+def _number(manifest: Path, line: int, row: dict[str, str], column: str) -> float | None:
+    text = row.get(column) or ""
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f"{manifest}, line {line}: {column} is {text!r}; it must be a number, or empty")
+    return value
