@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from voxgender.core.calibration import Decision
+from voxgender.core.decision import Decision
 from voxgender.core.errors import VoxgenderError
 from voxgender.core.result import Result, Results
 from voxgender.core.voiceprint import Voiceprint, Voiceprints, decode_voiceprint, encode_voiceprint

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from voxgender.core.calibration import EQUAL_PRIORS, Decision
+from voxgender.core.decision import EQUAL_PRIORS, Decision
 from voxgender.core.errors import InputError
 from voxgender.core.result import Results
 from voxgender.core.scorer import Scorer

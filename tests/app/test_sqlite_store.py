@@ -19,7 +19,7 @@ import pytest
 from voxgender.app.licence import Charge
 from voxgender.app.sqlite_store import EXPIRE_ROWS, ROW_BYTES, WAL_BYTES, SqliteStore
 from voxgender.app.task import Task, TaskState
-from voxgender.core.calibration import Decision
+from voxgender.core.decision import Decision
 from voxgender.core.errors import (
     LicenceCapacityError,
     SettingsError,

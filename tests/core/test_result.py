@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from voxgender.core.calibration import EQUAL_PRIORS, Decision
+from voxgender.core.decision import EQUAL_PRIORS, Decision
 from voxgender.core.result import Result, Results
 
 decisions = st.builds(Decision, st.floats(0.01, 0.99), st.floats(0.5, 0.99))

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxgender.core.base64 import encode_base64
-from voxgender.core.calibration import Calibration, Decision
+from voxgender.core.calibration import Calibration
+from voxgender.core.decision import Decision
 from voxgender.core.errors import Base64Error, VoiceprintError, VoiceprintListError, VoiceprintModelError
 from voxgender.core.head import Head
 from voxgender.core.scorer import BLOCK_ITEMS, CalibratedHead, Scorer

@@ -16,7 +16,7 @@ from voxgender.app.settings import Settings
 from voxgender.app.sqlite_store import SqliteStore
 from voxgender.app.store import Store
 from voxgender.app.task import Task, TaskState
-from voxgender.core.calibration import Decision
+from voxgender.core.decision import Decision
 from voxgender.core.errors import ModelError, RequestValidationError, SettingsError
 from voxgender.core.scorer import Scorer
 from voxgender.files.heads import load_scorer

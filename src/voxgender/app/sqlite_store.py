@@ -16,7 +16,7 @@ from voxgender.app.group_writer import GroupWriter
 from voxgender.app.licence import Charge
 from voxgender.app.store import StoreUsage
 from voxgender.app.task import Task, TaskState
-from voxgender.core.calibration import Decision
+from voxgender.core.decision import Decision
 from voxgender.core.errors import (
     LicenceCapacityError,
     SettingsError,

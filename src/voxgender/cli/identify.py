@@ -17,7 +17,7 @@ from rich.table import Table
 
 from voxgender.cli import EXIT_SOME_FAILED
 from voxgender.cli.files import for_each, model_option, shown, source_of
-from voxgender.core.calibration import Decision
+from voxgender.core.decision import Decision
 from voxgender.core.result import Result
 from voxgender.core.voiceprint import Voiceprints
 from voxgender.files.heads import load_scorer

@@ -9,7 +9,7 @@ from typing import Final, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from voxgender.core.calibration import EQUAL_PRIORS, Decision, Gender
+from voxgender.core.decision import EQUAL_PRIORS, Decision, Gender
 
 _RECORD: Final = np.dtype([("speech_s", "<f4"), ("llr", "<f4")])
 _PROBABILITY_DIGITS: Final = 6

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxgender.core.base64 import decode_base64
-from voxgender.core.calibration import EQUAL_PRIORS, Calibration, Decision
+from voxgender.core.calibration import Calibration
+from voxgender.core.decision import EQUAL_PRIORS, Decision
 from voxgender.core.errors import InputError, VoiceprintListError, VoiceprintModelError
 from voxgender.core.head import Head
 from voxgender.core.result import Results
