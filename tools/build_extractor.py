@@ -24,7 +24,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from voxgender.files import extraction, mel
+from voxgender.files import extraction, ge2e, mel
 from voxgender.files.models import CARD_FORMAT, CARD_NAME, SHIPPED
 
 MODEL = "ge2e-1"
@@ -201,7 +201,7 @@ def build_encoder(weights: Weights, half: bool = True) -> bytes:
         nodes,
         "ge2e",
         [helper.make_tensor_value_info("mel", TensorProto.FLOAT, ["batch", "frames", mel.BANDS])],
-        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", extraction.DIMENSIONS])],
+        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", ge2e.DIMENSIONS])],
         constants,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="voxgender")
@@ -244,7 +244,7 @@ def main() -> None:
     checkpoint, apache = read_wheel(arguments.resemblyzer, SOURCES["resemblyzer"])
     silero, mit = read_wheel(arguments.silero, SOURCES["silero"])
     files = {
-        extraction.ENCODER_NAME: build_encoder(read_weights(io.BytesIO(checkpoint))),
+        ge2e.ENCODER_NAME: build_encoder(read_weights(io.BytesIO(checkpoint))),
         extraction.VAD_NAME: silero,
         "LICENSE-resemblyzer.txt": apache,
         "LICENSE-silero-vad.txt": mit,
@@ -256,7 +256,7 @@ def main() -> None:
         "version": VERSION,
         "title": "GE2E speaker encoder of Resemblyzer 0.1.4 on speech found by Silero VAD 6.2.3",
         "sources": list(SOURCES.values()),
-        "settings": extraction.SETTINGS,
+        "settings": extraction.SPEECH_SETTINGS | ge2e.SETTINGS,
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     }
     files[CARD_NAME] = (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode()

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 import voices
 from voxgender.core.errors import AudioError, InputError, ModelError
 from voxgender.files import mel, vad
-from voxgender.files.extraction import DIMENSIONS, Extractor
+from voxgender.files.extraction import Extractor
+from voxgender.files.ge2e import DIMENSIONS
 from voxgender.files.models import SHIPPED
 
 FOLDER = SHIPPED / "ge2e-1" / "extractor"

@@ -1,4 +1,4 @@
-"""From samples to a voiceprint's vector: speech detection, mel features and the speaker encoder."""
+"""From samples to a voiceprint's vector: the speech is found, and an encoder makes the vector of it."""
 
 from __future__ import annotations
 
@@ -10,22 +10,20 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from voxgender.core.errors import AudioError, InputError, ModelError
-from voxgender.files import mel, vad, windows
+from voxgender.files import mel, vad
+from voxgender.files.encoder import Encoder
+from voxgender.files.ge2e import Ge2eEncoder
 from voxgender.files.models import Card, load_card
+from voxgender.files.network import load_network
 
 SAMPLE_RATE_HZ: Final = mel.SAMPLE_RATE_HZ
 """What is fed must have this rate."""
-DIMENSIONS: Final = 256
-TARGET_DBFS: Final = -30.0
-"""Speech whose RMS is lower is raised to this level, as in the encoder's training; it is never lowered."""
-ENCODER_NAME: Final = "encoder.onnx"
 VAD_NAME: Final = "vad.onnx"
 
-SETTINGS: Final[dict[str, Any]] = {
+SPEECH_SETTINGS: Final[dict[str, Any]] = {
     "sample_rate_hz": SAMPLE_RATE_HZ,
     "vad": {
         "frame_samples": vad.FRAME_SAMPLES,
@@ -37,32 +35,9 @@ SETTINGS: Final[dict[str, Any]] = {
         "pad_samples": vad.PAD_SAMPLES,
         "max_doubt_samples": vad.MAX_DOUBT_SAMPLES,
     },
-    "mel": {
-        "fft_samples": mel.FFT_SAMPLES,
-        "hop_samples": mel.HOP_SAMPLES,
-        "bands": mel.BANDS,
-        "top_hz": mel.TOP_HZ,
-        "scale": "slaney",
-        "window": "hann, periodic",
-        "power": 2,
-        "logarithm": False,
-    },
-    "windows": {
-        "frames": windows.WINDOW_FRAMES,
-        "step_frames": windows.STEP_FRAMES,
-        "max_windows": windows.MAX_WINDOWS,
-        "min_covered_frames": windows.MIN_COVERED_FRAMES,
-        "min_frames": windows.MIN_FRAMES,
-        "short_speech": "one window of its own length; below min_frames, forth and back",
-    },
-    "level": {"target_dbfs": TARGET_DBFS, "direction": "raise only"},
-    "vector": {"dimensions": DIMENSIONS, "norm": "l2", "mean": "equal over windows"},
 }
-"""Everything that changes a vector's numbers. A model's card states the same, or it is not for this code."""
-
-# Windows the encoder takes at once; more are slower, and its buffers grow by about 1.5 MB a window.
-_BATCH: Final = 16
-_FATAL_ONLY: Final = 4
+"""What changes a vector's numbers before the encoder, whichever it is. A model's card states the same, beside the
+encoder's settings, or it is not for this code."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +45,7 @@ class Extraction:
     """What was found in one channel.
 
     Attributes:
-        vector: float32, shape (DIMENSIONS,), of length one; all zeros where there is no speech.
+        vector: float32, shape (dimensions of the encoder,), of length one; all zeros where there is no speech.
         speech_s: Length of the speech that was used, in seconds.
     """
 
@@ -95,15 +70,16 @@ class Extractor:
 
     def __init__(self, folder: Path, threads: int | None = None) -> None:
         self.card: Card = load_card(folder, "extractor")
-        if self.card.settings != SETTINGS:
+        of_encoder = {key: value for key, value in self.card.settings.items() if key not in SPEECH_SETTINGS}
+        if SPEECH_SETTINGS | of_encoder != self.card.settings:
             raise ModelError(
                 f"{folder} was made with other settings than this version of voxgender uses; install the two together"
             )
         self.model: str = self.card.model
         if threads is None:
             threads = min(4, os.cpu_count() or 1)
-        self._vad = _session(self.card.path(VAD_NAME), 1)
-        self._encoder = _session(self.card.path(ENCODER_NAME), threads)
+        self._vad = load_network(self.card.path(VAD_NAME), 1)
+        self._encoder: Encoder = Ge2eEncoder(self.card, of_encoder, threads)
 
     def __repr__(self) -> str:
         return f"Extractor({str(self.card.folder)!r}): {self.card!r}"
@@ -142,17 +118,15 @@ class Extractor:
 
 
 class OpenExtraction:
-    """One channel while it arrives. Memory is bounded: about 20 s of samples and 128 windows of features."""
+    """One channel while it arrives. Memory is bounded: about 20 s of samples, and what the encoder holds."""
 
-    def __init__(self, vad_session: Any, encoder: Any, max_speech_s: float | None) -> None:
+    def __init__(self, vad_session: Any, encoder: Encoder, max_speech_s: float | None) -> None:
         self._finder = vad.SpeechFinder(vad_session)
-        self._encoder = encoder
-        self._mel = mel.MelFrames()
-        self._windows = windows.Windows()
+        self._dimensions = encoder.dimensions
+        self._encoder = encoder.start()
         most = math.inf if max_speech_s is None else max_speech_s * SAMPLE_RATE_HZ
         self._left: float = math.ceil(most) if math.isfinite(most) else most
         self._speech_samples = 0
-        self._energy = 0.0
 
     @property
     def full(self) -> bool:
@@ -183,43 +157,12 @@ class OpenExtraction:
         if not self.full:
             for speech in self._finder.finish():
                 self._use(speech)
-        count = self._speech_samples
-        if not count:
-            return Extraction(np.zeros(DIMENSIONS, np.float32), 0.0)
-        frames = count // mel.HOP_SAMPLES
-        if frames >= windows.WINDOW_FRAMES:
-            self._windows.end_at(frames)
-            self._windows.feed(self._mel.feed(np.zeros(windows.WINDOW_FRAMES * mel.HOP_SAMPLES, np.float32)))
-        self._windows.feed(self._mel.finish())
-        target = 10.0 ** (TARGET_DBFS / 20.0)
-        gain = max(1.0, target / max(math.sqrt(self._energy / count), 1e-9))
-        # The features are powers, so the gain on the samples counts twice.
-        mean = self._embed(self._windows.kept() * np.float32(gain * gain)).mean(axis=0, dtype=np.float64)
-        vector = mean / max(float(np.linalg.norm(mean)), 1e-12)
-        return Extraction(vector.astype(np.float32), count / SAMPLE_RATE_HZ)
+        if not self._speech_samples:
+            return Extraction(np.zeros(self._dimensions, np.float32), 0.0)
+        return Extraction(self._encoder.finish(), self._speech_samples / SAMPLE_RATE_HZ)
 
     def _use(self, speech: NDArray[np.float32]) -> None:
         speech = speech[: int(min(len(speech), self._left))]
         self._left -= len(speech)
         self._speech_samples += len(speech)
-        self._energy += float(np.square(speech, dtype=np.float64).sum())
-        self._windows.feed(self._mel.feed(speech))
-
-    def _embed(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
-        batches = [frames[at : at + _BATCH] for at in range(0, len(frames), _BATCH)]
-        return np.concatenate([self._encoder.run(["embedding"], {"mel": batch})[0] for batch in batches])
-
-
-def _session(path: Path, threads: int) -> Any:
-    onnxruntime.disable_telemetry_events()  # its builds for Windows would send some
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = _FATAL_ONLY
-    # Threads that wait for work by spinning would take the cores from other workers; measured, they gain nothing here.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001 - ONNX Runtime's own exceptions share no other base
-        raise ModelError(f"ONNX Runtime cannot load {path} ({type(error).__name__}); install the model again") from None
+        self._encoder.feed(speech)
