@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,13 @@ def test_a_matrix_scores_as_its_rows_do_as_voiceprints(sound: Path) -> None:
 def test_the_decision_is_the_caller_s(sound: Path) -> None:
     strict = voxgender.Decision(male_prior=0.5, min_probability=0.999)
     assert voxgender.identify(sound, decision=strict)[0].gender == "unknown"
+
+
+def test_a_decision_can_be_taken_again_on_the_same_results(sound: Path) -> None:
+    lenient = voxgender.identify([sound, sound])
+    strict = replace(lenient, decision=voxgender.Decision(min_probability=0.999999))
+    assert [result.gender for result in strict] == ["unknown", "unknown"]
+    assert [result.llr for result in strict] == [result.llr for result in lenient]
 
 
 def test_an_empty_list_has_no_results() -> None:

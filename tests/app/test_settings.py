@@ -20,7 +20,7 @@ WRONG: dict[str, list[Any]] = {
     "rate_limit": ["often", "1 per", "0 per second", "1 per 0 second", "1/second;2/minute", "1/second, 2/day"],
     "licence_file": [],
     "male_prior": [0, 1, -0.1, "nan"],
-    "min_probability": [0.4, 1],
+    "min_probability": [0.4, 1, "nan"],
     "model": [],
     "log_level": ["loud"],
 }

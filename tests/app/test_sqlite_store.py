@@ -80,6 +80,50 @@ def test_a_task_is_read_back_bit_by_bit_also_by_another_process_s_store(tmp_path
     assert found.results.decision == task.results.decision
 
 
+SCHEMA_1 = f"""
+    CREATE TABLE task (
+        task_id BLOB PRIMARY KEY,
+        state TEXT NOT NULL,
+        created_s REAL NOT NULL,
+        expires_s REAL NOT NULL,
+        male_prior REAL NOT NULL,
+        min_probability REAL NOT NULL,
+        stored_bytes INTEGER NOT NULL,
+        result BLOB NOT NULL
+    );
+    CREATE INDEX task_expires ON task (expires_s);
+    CREATE TABLE total (name TEXT PRIMARY KEY, amount INTEGER NOT NULL);
+    INSERT INTO total VALUES ('tasks', 1), ('stored_bytes', 264);
+    CREATE TABLE licence_use (
+        period TEXT NOT NULL, resource TEXT NOT NULL, used REAL NOT NULL, PRIMARY KEY (period, resource)
+    );
+    INSERT INTO licence_use VALUES ('month 2026-11', 'voiceprints', 7);
+    INSERT INTO task VALUES (
+        X'3fa85f6457174562b3fc2c963f66afa6', 'done', {NOW_S}, {NOW_S + 60}, 0.25, 0.75, 264, X'0000803f000000c0'
+    );
+    PRAGMA application_id = 0x766F7867;
+    PRAGMA user_version = 1;
+"""
+"""A file as the first version of the schema has it, written down here so that no change of the code changes it."""
+
+
+def test_a_file_of_the_first_schema_is_opened_read_and_added_to(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "t.db")) as file:
+        file.executescript(SCHEMA_1)
+
+    async def work(store: SqliteStore) -> None:
+        found = await store.get(uuid.UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6"))
+        assert (found.results.decision, list(found.results)) == (
+            Decision(0.25, 0.75),
+            list(Results(np.float32([1]), np.float32([-2]), Decision(0.25, 0.75))),
+        )
+        assert await store.licence_used("month 2026-11") == {"voiceprints": 7}
+        await store.add(make_task(), charge(1))
+        assert (await store.usage()).tasks == 2
+
+    with_store(tmp_path / "t.db", work)
+
+
 def test_an_unknown_and_an_expired_task_are_not_found(tmp_path: Path) -> None:
     clock = Clock()
     task = make_task(ttl_s=5)

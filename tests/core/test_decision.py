@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
@@ -17,6 +17,7 @@ from voxgender.core.errors import SettingsError
 
 priors = st.floats(0.001, 0.999)
 llrs = st.floats(-30, 30)
+minima = st.floats(0.5, 1, exclude_max=True)
 
 
 # The probability
@@ -97,6 +98,56 @@ def test_the_gender_is_told_where_its_probability_reaches_the_minimum(
     min_probability: float, probability: float, gender: str
 ) -> None:
     assert Decision(min_probability=min_probability).gender(probability) == gender
+
+
+def told(llr: float, prior: float, min_probability: float) -> str:
+    """The gender that is told of an LLR."""
+    decision = Decision(prior, min_probability)
+    return decision.gender(decision.male_probability(np.array([llr]))[0])
+
+
+@given(llrs, priors, minima, minima)
+def test_a_higher_minimum_makes_a_gender_unknown_or_leaves_it_and_never_does_anything_else(
+    llr: float, prior: float, one: float, other: float
+) -> None:
+    lenient, strict = (told(llr, prior, minimum) for minimum in sorted([one, other]))
+    assert strict in (lenient, "unknown")
+
+
+@given(llrs, priors, minima)
+def test_a_gender_is_told_exactly_where_the_likelier_one_reaches_the_minimum_and_is_that_one(
+    llr: float, prior: float, min_probability: float
+) -> None:
+    male = Decision(prior).male_probability(np.array([llr]))[0]
+    gender = told(llr, prior, min_probability)
+    assert (gender != "unknown") == (male != 0.5 and max(male, 1 - male) >= min_probability)
+    assert gender in ("unknown", "male" if male > 0.5 else "female")
+
+
+@given(llrs, minima)
+def test_with_even_odds_and_any_minimum_the_opposite_llr_tells_the_opposite_gender(
+    llr: float, min_probability: float
+) -> None:
+    likelier = EQUAL_PRIORS.male_probability(np.array([abs(llr)]))[0]
+    assume(abs(likelier - min_probability) > 1e-12)  # there, the last bit decides
+    opposite = {"male": "female", "female": "male", "unknown": "unknown"}
+    assert told(-llr, 0.5, min_probability) == opposite[told(llr, 0.5, min_probability)]
+
+
+@given(llrs, priors, priors, minima)
+def test_a_larger_prior_of_male_voices_never_moves_the_answer_towards_female(
+    llr: float, one: float, other: float, min_probability: float
+) -> None:
+    order = ("female", "unknown", "male")
+    low, high = (told(llr, prior, min_probability) for prior in sorted([one, other]))
+    assume(abs(one - other) > 1e-12)  # there, the last bit decides
+    assert order.index(low) <= order.index(high)
+
+
+@given(llrs, priors, minima)
+def test_the_minimum_changes_no_probability(llr: float, prior: float, min_probability: float) -> None:
+    column = np.array([llr])
+    assert Decision(prior, min_probability).male_probability(column) == Decision(prior).male_probability(column)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -0.1, 1.5, math.nan, math.inf])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -86,6 +87,16 @@ def test_each_result_follows_from_its_row(rows: list[tuple[float, float]], decis
             assert result.male_probability is not None
             assert result.male_probability == pytest.approx(decision.male_probability(np.array([llr]))[0], abs=1e-15)
             assert result.gender == decision.gender(result.male_probability)
+
+
+@given(columns, decisions, st.floats(0.5, 0.99))
+def test_another_minimum_changes_nothing_but_the_gender_that_is_told(
+    rows: list[tuple[float, float]], decision: Decision, min_probability: float
+) -> None:
+    other = replace(decision, min_probability=min_probability)
+    for one, again in zip(results_of(rows, decision), results_of(rows, other), strict=True):
+        assert replace(again, gender=one.gender) == one
+        assert one.gender == again.gender or "unknown" in (one.gender, again.gender)
 
 
 @given(columns, decisions)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import socket
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -94,6 +96,59 @@ def test_polling_gives_one_result_for_each_voiceprint_in_the_order_of_the_reques
         assert male["probability"] + female["probability"] == pytest.approx(1, abs=1e-12)
         assert male["score_llr"] == -female["score_llr"]
         assert result["gender"] == ("male" if male["probability"] > 0.5 else "female")
+
+
+def identify(client: httpx.Client, *voiceprints: str, **parameters: float) -> list[dict[str, Any]]:
+    """The results of voiceprints."""
+    started = client.post(PATH, params=parameters, json={"voiceprints": voiceprints})
+    assert started.status_code == 202, started.text
+    results: list[dict[str, Any]] = client.get(started.headers["location"]).json()["result"]["voiceprints"]
+    return results
+
+
+def likelier(result: dict[str, Any]) -> float:
+    return max(float(score["probability"]) for score in result["scores"])
+
+
+def test_a_minimum_probability_in_the_query_makes_unknown_what_is_below_it_and_changes_nothing_else(
+    client: httpx.Client,
+) -> None:
+    voiceprints = [*(voiceprint_text(seed, 1 + seed / 4) for seed in range(15)), voiceprint_text(speech_s=0.0)]
+    plain = identify(client, *voiceprints)
+    reached = max(0.5, min(map(likelier, plain[:-1])) - 1e-5)
+    missed = (1 + max(map(likelier, plain[:-1]))) / 2
+    assert identify(client, *voiceprints, min_probability=reached) == plain
+    strict = identify(client, *voiceprints, min_probability=missed)
+    assert strict == [{**result, "gender": "unknown"} for result in plain] != plain
+
+
+def test_a_prior_in_the_query_shifts_the_probabilities_and_leaves_the_likelihood_ratios(client: httpx.Client) -> None:
+    (even,), (low,) = identify(client, GOOD), identify(client, GOOD, male_prior=0.01)
+    assert [score["score_llr"] for score in low["scores"]] == [score["score_llr"] for score in even["scores"]]
+    log_odds = even["scores"][0]["score_llr"] - math.log(99)
+    assert low["scores"][0]["probability"] == pytest.approx(1 / (1 + math.exp(-log_odds)), abs=1e-5)
+
+
+def test_a_request_that_says_nothing_gets_the_settings_and_one_that_says_something_gets_that_alone(
+    tmp_path: Path,
+) -> None:
+    with running_server(tmp_path, male_prior=0.01, min_probability=0.999999) as client:
+        assert client.get("/api/system/info").json()["defaults"] == {"male_prior": 0.01, "min_probability": 0.999999}
+        (silent,) = identify(client, GOOD)
+        (lenient,) = identify(client, GOOD, min_probability=0.5)
+        (even,) = identify(client, GOOD, male_prior=0.5)
+        (both,) = identify(client, GOOD, male_prior=0.5, min_probability=0.5)
+    assert (silent["gender"], even["gender"]) == ("unknown", "unknown")
+    assert "unknown" not in (lenient["gender"], both["gender"])
+    assert silent["scores"] == lenient["scores"] != even["scores"] == both["scores"]
+
+
+def test_the_contract_s_own_defaults_said_aloud_change_no_byte_of_the_result(client: httpx.Client) -> None:
+    answers = []
+    for parameters in ({}, {"male_prior": 0.5, "min_probability": 0.5}):
+        started = client.post(PATH, params=parameters, json={"voiceprints": [GOOD]})
+        answers.append(client.get(started.headers["location"]).content.partition(b'"result"')[2])
+    assert answers[0] == answers[1] != b""
 
 
 def test_white_space_around_a_voiceprint_is_tolerated_and_changes_nothing(client: httpx.Client) -> None:
@@ -295,6 +350,46 @@ def test_422_where_it_was_parsed_but_is_wrong_with_the_place_of_what_is_wrong(
         client.post(PATH, json=document), 422, "request.validation-error", "Request validation error."
     )
     assert (detail["location"], detail["type"]) == (location, kind)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "kinds"),
+    [
+        ({"min_probability": "0.49"}, {"min_probability": "value.out-of-range"}),
+        ({"min_probability": "1"}, {"min_probability": "value.out-of-range"}),
+        ({"min_probability": "90"}, {"min_probability": "value.out-of-range"}),
+        ({"min_probability": "nan"}, {"min_probability": "value.out-of-range"}),
+        ({"min_probability": "inf"}, {"min_probability": "value.out-of-range"}),
+        ({"min_probability": ""}, {"min_probability": "value.type"}),
+        ({"min_probability": "0,9"}, {"min_probability": "value.type"}),
+        ({"min_probability": "\0" * 1000}, {"min_probability": "value.type"}),
+        ({"male_prior": "0"}, {"male_prior": "value.out-of-range"}),
+        ({"male_prior": "1"}, {"male_prior": "value.out-of-range"}),
+        ({"male_prior": "1e-400"}, {"male_prior": "value.out-of-range"}),
+        (
+            {"male_prior": "x", "min_probability": "2"},
+            {"male_prior": "value.type", "min_probability": "value.out-of-range"},
+        ),
+    ],
+)
+def test_422_where_a_parameter_of_the_query_cannot_be_with_its_name_its_value_and_what_is_wrong(
+    client: httpx.Client, parameters: dict[str, str], kinds: dict[str, str]
+) -> None:
+    answer = client.post(PATH, params=parameters, json={"voiceprints": [GOOD]})
+    details = check_error(answer, 422, "request.validation-error", "Request validation error.")
+    assert [(detail["location"], detail["type"]) for detail in details] == [
+        (["query", name], kind) for name, kind in kinds.items()
+    ]
+    for detail, (name, value) in zip(details, parameters.items(), strict=True):
+        message = str(detail["message"])
+        assert message.startswith(f"{name} is {value[:40]!r}: ")
+        assert len(message) < 300
+
+
+def test_a_refused_parameter_counts_as_a_request_so_that_no_refusal_gets_round_the_rate_limit(tmp_path: Path) -> None:
+    with running_server(tmp_path, rate_limit="1 per minute") as client:
+        for status in (422, 429):
+            assert client.post(PATH, params={"male_prior": "x"}, json={"voiceprints": [GOOD]}).status_code == status
 
 
 def test_422_for_a_json_null(client: httpx.Client) -> None:

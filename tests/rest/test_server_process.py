@@ -94,6 +94,17 @@ def test_every_202_that_a_client_has_seen_is_found_after_a_kill_with_its_result(
         assert result["speech_length"] == 1 + told["seed"]  # type: ignore[operator]
 
 
+def test_a_task_says_the_same_whenever_it_is_asked_also_after_a_restart_with_other_settings(start: Start) -> None:
+    server = start()
+    asked = ["", "?min_probability=0.999999", "?male_prior=0.001&min_probability=0.75"]
+    locations = [server.client.post(PATH + query, json={"voiceprints": [GOOD]}).headers["location"] for query in asked]
+    before = [server.client.get(location).content for location in locations]
+    assert len({answer.partition(b'"result"')[2] for answer in before}) == len(asked)
+    server.kill()
+    again = start(**{"min-probability": 0.98, "male-prior": 0.3})
+    assert [again.client.get(location).content for location in locations] == before
+
+
 def test_what_the_licence_has_used_survives_a_kill(start: Start, tmp_path: Path) -> None:
     licence = tmp_path / "licence.json"
     capacity = {"period": "total", "voiceprints": 10}
@@ -177,6 +188,15 @@ def test_the_documents_name_no_other_host(server: ServerProcess) -> None:
     request = document["components"]["schemas"]["VoiceprintsRequest"]["properties"]["voiceprints"]
     assert (request["minItems"], request["maxItems"]) == (1, 50_000)
     assert "HTTPValidationError" not in document["components"]["schemas"]
+    parameters = {one["name"]: one for one in document["paths"][PATH]["post"]["parameters"] if one["in"] == "query"}
+    bounds = {
+        "male_prior": {"exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        "min_probability": {"minimum": 0.5, "exclusiveMaximum": 1},
+    }
+    assert set(parameters) == set(bounds)
+    for name, bound in bounds.items():
+        assert not parameters[name]["required"]
+        assert parameters[name]["schema"].items() >= {"type": "number", **bound}.items()
     assert set(document["paths"][PATH]["post"]["responses"]) == {
         "202", "400", "403", "413", "422", "429", "500", "507", "default",
     }  # fmt: skip

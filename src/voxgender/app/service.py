@@ -35,6 +35,9 @@ class Service:
         scorer: Scores voiceprints.
         store: Keeps tasks.
         admission: Limits callers and prices work.
+
+    Attributes:
+        decision: Prior and smallest probability for requests that ask for no others.
     """
 
     def __init__(self, settings: Settings, scorer: Scorer, store: Store, admission: Admission) -> None:
@@ -42,7 +45,7 @@ class Service:
         self.scorer = scorer
         self.store = store
         self.admission = admission
-        self._decision = Decision(settings.male_prior, settings.min_probability)
+        self.decision = Decision(settings.male_prior, settings.min_probability)
         self._sweeper: asyncio.Task[None] | None = None
 
     @classmethod
@@ -77,11 +80,12 @@ class Service:
             await asyncio.wait([self._sweeper])
         await self.store.close()
 
-    async def submit_voiceprints(self, texts: Sequence[str]) -> Task:
+    async def submit_voiceprints(self, texts: Sequence[str], decision: Decision | None = None) -> Task:
         """Score Base64 voiceprints and store the finished task.
 
         Args:
             texts: The voiceprints, in the order in which the results are wanted.
+            decision: Prior and smallest probability, which stay the task's own; None for the settings' at this moment.
 
         Returns:
             The task, which is durable by then.
@@ -96,10 +100,11 @@ class Service:
         self._check_count(len(texts))
         now_s = time.time()
         charge = self.admission.charge("voiceprints", len(texts), now_s)
+        decision = decision or self.decision
         if len(texts) <= INLINE_ITEMS:
-            results = self.scorer.score_base64(texts, self._decision)
+            results = self.scorer.score_base64(texts, decision)
         else:
-            results = await asyncio.to_thread(self.scorer.score_base64, texts, self._decision)
+            results = await asyncio.to_thread(self.scorer.score_base64, texts, decision)
         task = Task(uuid.uuid4(), TaskState.DONE, now_s, now_s + self.settings.task_ttl_s, results)
         await self.store.add(task, charge)
         log.info("task accepted", task_id=str(task.task_id), state=task.state, voiceprints=len(texts))

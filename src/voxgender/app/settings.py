@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from voxgender.core.errors import SettingsError
 from voxgender.files.models import DEFAULT_MODEL
+
+MalePrior: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
+"""A prior that a :class:`~voxgender.core.decision.Decision` takes."""
+MinProbability: TypeAlias = Annotated[float, Field(ge=0.5, lt=1)]
+"""A smallest probability that a :class:`~voxgender.core.decision.Decision` takes."""
 
 ENV_PREFIX: Final = "VOXGENDER_"
 SQLITE_PREFIX: Final = "sqlite:///"
@@ -36,8 +41,8 @@ class Settings(BaseSettings):
         None, description='Requests a client may send, like "1 per 5 second"; none: no limit.'
     )
     licence_file: Path | None = Field(None, description="JSON file of a licence that bounds the work; none: unlimited.")
-    male_prior: float = Field(0.5, gt=0, lt=1, description="Probability of a male voice before anything is heard.")
-    min_probability: float = Field(0.5, ge=0.5, lt=1, description="A gender under this probability is told as unknown.")
+    male_prior: MalePrior = Field(0.5, description="Probability of a male voice before anything is heard.")
+    min_probability: MinProbability = Field(0.5, description="A gender under this probability is told as unknown.")
     model: str = Field(
         DEFAULT_MODEL, min_length=1, description="Model: a shipped model's id, or the path of a model folder."
     )

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import structlog
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -15,7 +16,7 @@ from voxgender import __version__
 from voxgender.app.service import Service
 from voxgender.core.errors import VoxgenderError
 from voxgender.rest import schema, system, voiceprints
-from voxgender.rest.errors import error_body, error_response
+from voxgender.rest.errors import error_body, error_response, parameter_details
 from voxgender.rest.ids import RequestIds
 
 log = structlog.get_logger()
@@ -40,6 +41,7 @@ def create_app(service: Service) -> FastAPI:
     app.include_router(system.router)
     app.add_exception_handler(VoxgenderError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(RequestValidationError, _answer_parameters)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)
     app.add_middleware(RequestIds)
     plain_openapi = app.openapi
@@ -74,6 +76,13 @@ async def _answer_http(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         return error_body(404, "resource.not-found", "There is nothing at this path.")
     return error_body(error.status_code, "request.invalid", "Invalid request.", headers=error.headers)
+
+
+async def _answer_parameters(_: Request, error: Exception) -> Response:
+    """Answer what FastAPI refuses by a route's signature, in the contract's words instead of its own."""
+    details = parameter_details(cast(RequestValidationError, error).errors())
+    log.info("request refused", code="request.validation-error")
+    return error_body(422, "request.validation-error", "Request validation error.", details)
 
 
 async def _answer_nobody(_: Request, __: Exception) -> Response:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from starlette.responses import Response
@@ -25,6 +25,10 @@ Detail: TypeAlias = dict[str, object]
 
 MAX_DETAILS: Final = 100
 """Details told of one request. 50,000 would be a body of several megabytes that nobody reads."""
+
+MAX_SHOWN: Final = 40
+"""Characters of a wrong parameter that are told back."""
+_OUT_OF_RANGE: Final = frozenset({"greater_than", "greater_than_equal", "less_than", "less_than_equal"})
 
 TABLE: Final[Mapping[type[VoxgenderError], tuple[int, str, str]]] = {
     RequestInvalidError: (400, "request.invalid", "Invalid request."),
@@ -59,6 +63,27 @@ def error_body(
     """Return an answer with the contract's error body."""
     body = msgspec.json.encode({"type": kind, "message": message, "detail": details or []})
     return Response(body, status, headers=dict(headers or {}), media_type="application/json")
+
+
+def parameter_details(errors: Iterable[Mapping[str, Any]]) -> list[Detail]:
+    """Return the details for parameters that FastAPI refuses.
+
+    Args:
+        errors: As pydantic tells them: ``type``, ``loc``, ``msg`` and ``input`` of each.
+
+    Example:
+        >>> told = {"type": "less_than", "loc": ("query", "p"), "msg": "Input should be less than 1", "input": "2"}
+        >>> parameter_details([told])[0]["message"]
+        "p is '2': input should be less than 1."
+    """
+    return [
+        detail(
+            error["loc"],
+            f"{error['loc'][-1]} is {str(error['input'])[:MAX_SHOWN]!r}: {error['msg'][0].lower()}{error['msg'][1:]}.",
+            "value.out-of-range" if error["type"] in _OUT_OF_RANGE else "value.type",
+        )
+        for error in errors
+    ]
 
 
 def rate_headers(limit: int, remaining: int, reset_s: int) -> dict[str, str]:

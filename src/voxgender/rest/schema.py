@@ -106,9 +106,10 @@ class SystemStatus(BaseModel):
 
 
 class SystemInfo(BaseModel):
-    """What the service is and what it allows."""
+    """What the service is, what it allows, and what it takes where a request does not say."""
 
     name: str
     version: str
     models: list[str]
     limits: dict[str, Any]
+    defaults: dict[str, float]

@@ -25,7 +25,7 @@ _NOT_READY: dict[int | str, dict[str, Any]] = {
 
 @router.get("/api/system/info", name="system_info", response_model=schema.SystemInfo)
 async def info(service: Annotated[Service, Depends(service_of)]) -> Response:
-    """Tell the version, the loaded models and the limits."""
+    """Tell the version, the loaded models, the limits, and what is taken where a request does not say."""
     settings = service.settings
     limits = {
         "max_voiceprints": settings.max_voiceprints,
@@ -33,8 +33,11 @@ async def info(service: Annotated[Service, Depends(service_of)]) -> Response:
         "task_ttl_s": settings.task_ttl_s,
         "rate_limit": settings.rate_limit,
     }
+    defaults = {"male_prior": settings.male_prior, "min_probability": settings.min_probability}
     models = sorted(service.scorer.heads)
-    return JSONResponse({"name": "voxgender", "version": __version__, "models": models, "limits": limits})
+    return JSONResponse(
+        {"name": "voxgender", "version": __version__, "models": models, "limits": limits, "defaults": defaults}
+    )
 
 
 @router.get("/api/system/status", name="system_status", response_model=schema.SystemStatus, responses=_NOT_READY)

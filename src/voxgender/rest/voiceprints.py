@@ -12,10 +12,12 @@ from starlette.responses import Response
 
 from voxgender.app.service import Service
 from voxgender.app.task import Task
+from voxgender.core.decision import Decision
 from voxgender.core.errors import RequestInvalidError
 from voxgender.rest import schema
 from voxgender.rest.admission import admit, error_responses, service_of
 from voxgender.rest.body import check_json, parse_voiceprints, read_body
+from voxgender.rest.decision import asked_decision
 from voxgender.rest.ids import CORRELATION_ID, REQUEST_ID
 
 PATH: Final = "/api/technology/gender-identification-voiceprints"
@@ -72,8 +74,12 @@ async def start(
     request: Request,
     service: Annotated[Service, Depends(service_of)],
     window: Annotated[dict[str, str], Depends(admit("submit voiceprints"))],
+    decision: Annotated[Decision, Depends(asked_decision)],
 ) -> Response:
-    """Score 1 to 50,000 Base64 voiceprints (the maximum is a setting) and keep the result for polling."""
+    """Score 1 to 50,000 Base64 voiceprints (the maximum is a setting) and keep the result for polling.
+
+    The decision is kept with it, so that a task says the same whenever it is asked.
+    """
     check_json(request)
     body = await read_body(request, service.settings.max_body_bytes)
     if len(body) < LARGE_BODY_BYTES:
@@ -81,7 +87,7 @@ async def start(
     else:
         items = await asyncio.to_thread(parse_voiceprints, body)
     del body
-    task = await service.submit_voiceprints(items)
+    task = await service.submit_voiceprints(items, decision)
     path = f"{PATH}/{task.task_id}"
     answer = msgspec.json.encode({"task": _task_info(task)})
     headers = {"location": path, "x-location": path, **window}
