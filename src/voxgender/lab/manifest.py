@@ -38,6 +38,7 @@ class Clip:
         channel: How it was recorded, in the manifest's words; empty where it does not say.
         sample_rate_hz: Sample rate of the recording as it was made, which tells its band; None where it is not told.
         snr_db: Signal-to-noise ratio in decibels; None where it is not told.
+        licence: Licence of the recording; empty where it is not told.
     """
 
     path: Path
@@ -52,6 +53,7 @@ class Clip:
     channel: str = ""
     sample_rate_hz: int | None = None
     snr_db: float | None = None
+    licence: str = ""
 
     @property
     def speaker_id(self) -> str:
@@ -63,7 +65,7 @@ def read_manifest(folder: Path, split: str, kind: Literal["adults", "children", 
     """Return the clips of one split from ``manifest.csv`` in a folder.
 
     The file needs the columns path (relative to the folder), split, corpus, speaker and gender (male or female); age,
-    language, channel, sample_rate (Hz) and snr_db are used where they are there.
+    language, channel, sample_rate (Hz), snr_db and licence are used where they are there.
 
     Args:
         folder: Where ``manifest.csv`` lies.
@@ -126,6 +128,7 @@ def _clip(folder: Path, manifest: Path, line: int, row: dict[str, str]) -> Clip:
         channel=row.get("channel") or "",
         sample_rate_hz=None if sample_rate_hz is None else round(sample_rate_hz),
         snr_db=_number(manifest, line, row, "snr_db"),
+        licence=row.get("licence") or "",
     )
 
 
