@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from voxgender.files.filter_bank import filter_bank
+
 SAMPLE_RATE_HZ: Final = 16_000
 FFT_SAMPLES: Final = 400
 """Length of one frame and of its Fourier transform: 25 ms."""
@@ -20,46 +22,9 @@ BANDS: Final = 40
 TOP_HZ: Final = 8_000.0
 """Upper edge of the highest band; the lowest begins at 0 Hz."""
 
-# Slaney's scale (M. Slaney, Auditory Toolbox, Interval Research 1998-010): linear up to 1 kHz at 3 mel per 200 Hz,
-# above it logarithmic with 27 mel for each factor of 6.4.
-_LINEAR_MEL_PER_HZ: Final = 3 / 200
-_KNEE_HZ: Final = 1_000.0
-_LOG_MEL: Final = 27 / np.log(6.4)
-
 # Frames are computed in blocks of this many, counted from the start of the stream: a matrix product rounds differently
 # for another number of rows, and so the result would depend on how the samples were cut.
 _BLOCK_FRAMES: Final = 64
-
-
-def mel_of_hz(hz: float) -> float:
-    """Position of a frequency on Slaney's mel scale.
-
-    >>> mel_of_hz(1000.0), round(mel_of_hz(6400.0), 9)
-    (15.0, 42.0)
-    """
-    if hz < _KNEE_HZ:
-        return hz * _LINEAR_MEL_PER_HZ
-    return float(_KNEE_HZ * _LINEAR_MEL_PER_HZ + _LOG_MEL * np.log(hz / _KNEE_HZ))
-
-
-def filter_bank() -> NDArray[np.float32]:
-    """The triangular filters, as the matrix that takes a power spectrum to its bands.
-
-    The corners lie evenly on the mel scale; each triangle has the same area (2 over its width in Hz), which is what
-    Slaney's norm means.
-
-    Returns:
-        Shape (FFT_SAMPLES // 2 + 1, BANDS): one column a band.
-    """
-    knee_mel = mel_of_hz(_KNEE_HZ)
-    mel = np.linspace(0.0, mel_of_hz(TOP_HZ), BANDS + 2)
-    corner_hz = np.where(mel < knee_mel, mel / _LINEAR_MEL_PER_HZ, _KNEE_HZ * np.exp((mel - knee_mel) / _LOG_MEL))
-    bin_hz = np.arange(FFT_SAMPLES // 2 + 1)[:, np.newaxis] * (SAMPLE_RATE_HZ / FFT_SAMPLES)
-    low, peak, high = corner_hz[:-2], corner_hz[1:-1], corner_hz[2:]
-    rising = (bin_hz - low) / (peak - low)
-    falling = (high - bin_hz) / (high - peak)
-    bank: NDArray[np.float64] = np.maximum(0.0, np.minimum(rising, falling)) * (2.0 / (high - low))
-    return bank.astype(np.float32)
 
 
 class MelFrames:
@@ -74,7 +39,9 @@ class MelFrames:
     """
 
     def __init__(self) -> None:
-        self._bank = filter_bank()
+        self._bank = filter_bank(
+            bands=BANDS, fft_samples=FFT_SAMPLES, sample_rate_hz=SAMPLE_RATE_HZ, low_hz=0.0, high_hz=TOP_HZ
+        )
         turn = np.arange(FFT_SAMPLES) / FFT_SAMPLES
         self._hann = (0.5 - 0.5 * np.cos(2.0 * np.pi * turn)).astype(np.float32)
         self._waiting = np.zeros(FFT_SAMPLES // 2, np.float32)

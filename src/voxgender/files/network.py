@@ -10,6 +10,7 @@ import onnxruntime
 from voxgender.core.errors import ModelError
 
 _FATAL_ONLY: Final = 4
+_MAX_REASON: Final = 300
 
 
 def load_network(path: Path, threads: int) -> Any:
@@ -23,8 +24,12 @@ def load_network(path: Path, threads: int) -> Any:
         A session of ONNX Runtime; any number of threads may run it at once.
 
     Raises:
-        ModelError: ONNX Runtime cannot load the file.
+        ModelError: The file cannot be read, ONNX Runtime cannot load it, or it keeps its weights in other files.
     """
+    try:
+        graph = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read {path} ({error.strerror}); install the model again") from None
     onnxruntime.disable_telemetry_events()  # its builds for Windows would send some
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -33,7 +38,16 @@ def load_network(path: Path, threads: int) -> Any:
     options.log_severity_level = _FATAL_ONLY
     # Threads that wait for work by spinning would take the cores from other workers; measured, they gain nothing here.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Weights in files beside the graph have no checksum in the card; the path of a file, where a folder is expected,
+    # leaves no place from which they could be read.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path))
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's own exceptions share no other base
-        raise ModelError(f"ONNX Runtime cannot load {path} ({type(error).__name__}); install the model again") from None
+        if "external data" in str(error).lower():
+            raise ModelError(
+                f"{path} keeps its weights in other files; put them into one: "
+                "python -c \"import onnx; onnx.save(onnx.load('in.onnx'), 'out.onnx')\""
+            ) from None
+        reason = " ".join(str(error).split())[:_MAX_REASON]
+        raise ModelError(f"ONNX Runtime cannot load {path} ({reason})") from None
