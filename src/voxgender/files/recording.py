@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from voxgender.core.base64 import decode_base64, encode_base64
 from voxgender.core.errors import Base64Error, InputError
@@ -66,7 +69,27 @@ def extract_voiceprint(
     from voxgender.files.mel import SAMPLE_RATE_HZ
 
     with open_audio(source, sample_rate_hz=SAMPLE_RATE_HZ, channels="mix") as stream:
-        extraction = extractor.extract((piece[0] for piece in stream), max_speech_s)
+        return rounded_voiceprint(extractor, (piece[0] for piece in stream), max_speech_s, layout)
+
+
+def rounded_voiceprint(
+    extractor: Extractor,
+    pieces: Iterable[NDArray[np.float32]],
+    max_speech_s: float | None = None,
+    layout: Layout = "int8",
+) -> Voiceprint:
+    """Return the voiceprint of samples, rounded as it would be stored.
+
+    Args:
+        extractor: What makes the vector.
+        pieces: As in ``Extractor.extract``.
+        max_speech_s: Use no more than this much speech, in seconds.
+        layout: Layout that the vector is rounded to.
+
+    Raises:
+        AudioError: The samples are of another kind, or hold NaN or infinity.
+    """
+    extraction = extractor.extract(pieces, max_speech_s)
     exact = Voiceprint(extractor.model, extraction.speech_s, extraction.vector)
     return decode_voiceprint(encode_voiceprint(exact, layout))
 

@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxgender.core.errors import InputError
-from voxgender.core.voiceprint import Voiceprints
+from voxgender.core.voiceprint import Voiceprint, Voiceprints
 from voxgender.files.extraction import Extractor
 from voxgender.files.models import load_card
-from voxgender.files.recording import read_voiceprint
+from voxgender.files.recording import SUFFIX, read_voiceprint, rounded_voiceprint
+from voxgender.lab.degradation import Degrader, parse_degradation, read_samples
 from voxgender.lab.manifest import Clip
 
-_state: dict[str, Path] = {}
+_state: dict[str, Any] = {}
 _CHUNK_CLIPS: Final = 8
 
 
@@ -64,7 +65,14 @@ def balanced(weights: NDArray[np.float64], is_male: NDArray[np.bool_]) -> NDArra
     return scaled
 
 
-def load_labelled(clips: Sequence[Clip], extractor: Path, progress: Callable[[], None], jobs: int = 0) -> Labelled:
+def load_labelled(
+    clips: Sequence[Clip],
+    extractor: Path,
+    progress: Callable[[], None],
+    *,
+    jobs: int = 0,
+    voices: Sequence[Path] = (),
+) -> Labelled:
     """Return the voiceprints of clips; audio is extracted by processes in parallel.
 
     Args:
@@ -72,16 +80,17 @@ def load_labelled(clips: Sequence[Clip], extractor: Path, progress: Callable[[],
         extractor: The ``extractor`` folder of the model.
         progress: Called after each clip.
         jobs: Processes; 0 takes one a core.
+        voices: Recordings that babble is mixed from, where a clip's degradation asks for it.
 
     Raises:
-        InputError: Where no clip at all holds speech.
+        InputError: Where no clip at all holds speech, or a degradation is not understood.
         ModelError: Where the extractor cannot be loaded.
     """
     model = load_card(extractor, "extractor").model
     rows: list[tuple[Clip, float, NDArray[np.float32]]] = []
     no_speech: list[Clip] = []
     unreadable: list[tuple[Clip, str]] = []
-    for clip, outcome in zip(clips, _read_all(clips, extractor, jobs or os.cpu_count() or 1), strict=True):
+    for clip, outcome in zip(clips, _read_all(clips, extractor, jobs or os.cpu_count() or 1, voices), strict=True):
         progress()
         if isinstance(outcome, str):
             unreadable.append((clip, outcome))
@@ -103,26 +112,40 @@ def load_labelled(clips: Sequence[Clip], extractor: Path, progress: Callable[[],
 
 
 def _read_all(
-    clips: Sequence[Clip], extractor: Path, jobs: int
+    clips: Sequence[Clip], extractor: Path, jobs: int, voices: Sequence[Path]
 ) -> Iterator[str | tuple[str, float, NDArray[np.float32]]]:
+    for text in {clip.degradation for clip in clips}:
+        parse_degradation(text)
     # spawn, because the threads of NumPy and ONNX Runtime do not survive a fork.
-    with multiprocessing.get_context("spawn").Pool(jobs, _begin, (extractor,)) as pool:
+    with multiprocessing.get_context("spawn").Pool(jobs, _begin, (extractor, voices)) as pool:
         yield from pool.imap(_read, clips, chunksize=_CHUNK_CLIPS)
 
 
-def _begin(extractor: Path) -> None:
-    _state["folder"] = extractor
+def _begin(extractor: Path, voices: Sequence[Path]) -> None:
+    _state.update(extractor=extractor, voices=voices)
 
 
 @cache
 def _extractor() -> Extractor:
     """Load it with the first recording: a folder of voiceprints does without, and an error reaches the parent."""
-    return Extractor(_state["folder"], threads=1)
+    return Extractor(_state["extractor"], threads=1)
+
+
+@cache
+def _degrader() -> Degrader:
+    return Degrader(_state["voices"])
 
 
 def _read(clip: Clip) -> str | tuple[str, float, NDArray[np.float32]]:
     try:
-        voiceprint = read_voiceprint(clip.path, _extractor, clip.max_speech_s)
+        voiceprint = _degraded(clip) if clip.degradation else read_voiceprint(clip.path, _extractor, clip.max_speech_s)
     except InputError as error:
         return str(error)
     return voiceprint.model, voiceprint.speech_s, voiceprint.vector
+
+
+def _degraded(clip: Clip) -> Voiceprint:
+    if clip.path.suffix == SUFFIX:
+        raise InputError("a voiceprint cannot be degraded; name its recording instead")
+    samples = _degrader().degrade(read_samples(clip.path), parse_degradation(clip.degradation), clip.seed)
+    return rounded_voiceprint(_extractor(), [samples], clip.max_speech_s)

@@ -39,6 +39,9 @@ class Clip:
         sample_rate_hz: Sample rate of the recording as it was made, which tells its band; None where it is not told.
         snr_db: Signal-to-noise ratio in decibels; None where it is not told.
         licence: Licence of the recording; empty where it is not told.
+        degradation: What is done to the recording before speech is looked for, as in ``lab/degradation.py``; empty for
+            nothing.
+        seed: For what is random in the degradation.
     """
 
     path: Path
@@ -54,6 +57,8 @@ class Clip:
     sample_rate_hz: int | None = None
     snr_db: float | None = None
     licence: str = ""
+    degradation: str = ""
+    seed: int = 0
 
     @property
     def speaker_id(self) -> str:
