@@ -19,7 +19,7 @@ from voxgender.core.voiceprint import Voiceprint, Voiceprints, encode_voiceprint
 from voxgender.files.heads import load_head, load_scorer, save_head
 from voxgender.files.models import extractor_folder
 from voxgender.lab.data import Labelled, load_labelled
-from voxgender.lab.evaluation import evaluate
+from voxgender.lab.evaluation import Condition, evaluate
 from voxgender.lab.manifest import Clip, read_manifest
 from voxgender.lab.metrics import cllr, min_cllr
 from voxgender.lab.training import fit_calibration, fit_head, train_head
@@ -117,6 +117,7 @@ def test_train_and_evaluate_work_on_a_user_s_own_voiceprints(corpus: Path, tmp_p
     assert "Cllr" in told
     card = json.loads((model / "head/card.json").read_text())
     told_data = {"split": "train", "clips": 128, "excerpts": 0, "speakers": 128, "corpora": ["made"]}
+    told_data["licences"] = {"made": []}
     assert card["made"]["training"] == told_data
     scorer = load_scorer(model)
     data = read_manifest(corpus, "dev", "adults")
@@ -139,7 +140,7 @@ def test_evaluation_reports_each_corpus_each_speech_length_and_children_apart() 
     mixed = Labelled(clips, data.voiceprints, [], [])
     from voxgender.core.scorer import Scorer
 
-    rows = evaluate(Scorer({"ge2e-1": train_head(training, labelled(5)).head}), mixed)
+    rows = evaluate(Condition.scored("clean", Scorer({"ge2e-1": train_head(training, labelled(5)).head}), mixed), 0)
     counts = {(row.group, row.name): row.figures.clips for row in rows}
     assert counts["all", "adults"] == len(clips) - 20
     assert counts["all", "children under 15"] == 20

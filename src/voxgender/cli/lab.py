@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 from rich.console import Console
@@ -15,15 +16,27 @@ from voxgender.cli.files import progress_bar, quiet_libraries, report
 from voxgender.core.errors import DependencyError, InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from voxgender.lab.data import Labelled
     from voxgender.lab.evaluation import Row
     from voxgender.lab.manifest import Clip
+
+_NEEDED: Final = {
+    "sklearn": "scikit-learn",
+    "scipy": "SciPy",
+    "swift_f0": "swift-f0",
+    "matplotlib": "matplotlib",
+    "jinja2": "Jinja2",
+}
 
 data_option = click.option(
     "--data",
     required=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with manifest.csv (columns path, split, corpus, speaker, gender; optionally age).",
+    help="Folder with manifest.csv (columns path, split, corpus, speaker, gender; optionally age, language, channel, "
+    "sample_rate, snr_db, licence).",
 )
 
 
@@ -33,10 +46,9 @@ def need_lab() -> None:
     Raises:
         DependencyError: Where it is not.
     """
-    try:
-        import sklearn  # noqa: F401
-    except ImportError:
-        raise DependencyError('this needs scikit-learn; install it with: pip install "voxgender[train]"') from None
+    for module, package in _NEEDED.items():
+        if importlib.util.find_spec(module) is None:
+            raise DependencyError(f'this needs {package}; install it with: pip install "voxgender[train]"')
 
 
 def check_writable(folder: Path) -> None:
@@ -64,6 +76,28 @@ def load(clips: list[Clip], extractor: Path, description: str) -> Labelled:
     if data.no_speech:
         click.echo(f"voxgender: {len(data.no_speech)} clips without speech are left out", err=True)
     return data
+
+
+def measure_pitch(clips: list[Clip]) -> NDArray[np.float64] | None:
+    """Return the median F0 of the clips' recordings, shape (n,); None where there are only voiceprints."""
+    from voxgender.lab.pitch import pitches
+
+    with quiet_libraries(), progress_bar() as progress:
+        bar = progress.add_task("pitch", total=len({clip.path for clip in clips}))
+        return pitches(clips, lambda: progress.advance(bar))
+
+
+def print_intervals(row: Row) -> None:
+    """Print the figures of one row with their intervals, a line each."""
+    from voxgender.lab.metrics import SHARES, TITLES
+
+    click.echo(f"\n{row.name}, with 95 % intervals by speaker:")
+    for name, title in TITLES.items():
+        value, around = getattr(row.figures, name), row.intervals.get(name)
+        if value is not None and around is not None:
+            numbers = (value, around.low, around.high)
+            told, low, high = (f"{number:.1%}" if name in SHARES else f"{number:.3f}" for number in numbers)
+            click.echo(f"  {title:<17} {told:>6}  ({low} to {high})")
 
 
 def print_figures(rows: Iterable[Row]) -> None:

@@ -64,10 +64,15 @@ def command(data: Path, output: Path, train_split: str, calibration_split: str, 
 
 def _told(data: Labelled, split: str) -> dict[str, object]:
     whole = [clip for clip in data.clips if clip.max_speech_s is None]
+    corpora = sorted({clip.corpus for clip in data.clips})
     return {
         "split": split,
         "clips": len(whole),
         "excerpts": len(data.clips) - len(whole),
         "speakers": len({clip.speaker_id for clip in data.clips}),
-        "corpora": sorted({clip.corpus for clip in data.clips}),
+        "corpora": corpora,
+        "licences": {
+            corpus: sorted({clip.licence for clip in data.clips if clip.corpus == corpus and clip.licence})
+            for corpus in corpora
+        },
     }

@@ -40,7 +40,7 @@ class Det:
 class Tippett:
     """Share of each gender's clips whose LLR is at least so high.
 
-    Meuwly and Drygajlo (2001), "Forensic speaker recognition based on a Bayesian framework"; first Tippett et al. (1968).
+    Meuwly and Drygajlo (2001), "Forensic speaker recognition based on a Bayesian framework"; first, Tippett (1968).
 
     Attributes:
         llr: Natural-log LLR, ascending, shape (k,).

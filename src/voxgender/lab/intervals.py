@@ -12,6 +12,8 @@ from scipy.special import expit
 from voxgender.lab.metrics import ECE_BINS, bin_of, is_wrong, pooled
 
 RESAMPLES: Final = 1000
+MIN_SPEAKERS: Final = 5
+"""With fewer speakers, drawing them again and again shows nothing of how speakers differ."""
 TAIL: Final = 0.025
 """Share of the resamples beyond each end of an interval."""
 _LN2: Final = float(np.log(2))
@@ -37,7 +39,7 @@ def intervals(
     """Return 95 % intervals of the figures, by the names of ``Figures``.
 
     Clips of one speaker are alike, so whole speakers are drawn, with replacement: as many men and as many women as
-    there are (a stratified bootstrap, because the figures weigh the genders evenly; Efron and Tibshirani, 1993, "An
+    there are (a stratified bootstrap, because most figures weigh the genders evenly; Efron and Tibshirani, 1993, "An
     introduction to the bootstrap", chapters 8, 10 and 13). The interval is that of the percentiles, moved so that the
     mean of the resamples lies at the figure itself: speakers that are drawn twice flatter pool-adjacent-violators and
     raise the ECE, and without that a figure could lie outside its own interval.
@@ -56,23 +58,32 @@ def intervals(
 
     Returns:
         An interval for each of accuracy, balanced_accuracy, cllr, ece and, with ``hull``, eer, min_cllr and
-        calibration_loss; accuracy alone where one gender is missing.
+        calibration_loss; accuracy alone where one gender is missing or has fewer than 5 speakers, and nothing where
+        there are fewer than 5 in all.
     """
     llr = np.nan_to_num(llr, nan=0.0)
     # A speaker with both labels, as in a wrong manifest, counts as two.
     units, unit = np.unique(np.stack((is_male.astype(str), speakers.astype(str))), axis=1, return_inverse=True)
     unit = unit.reshape(-1)
     is_man = units[0] == "True"
+    if len(is_man) < MIN_SPEAKERS:
+        return {}
+    weighed = min(int(is_man.sum()), int((~is_man).sum())) >= MIN_SPEAKERS
+    # Accuracy alone weighs the clips, so that it needs no strata.
+    strata = (is_man, ~is_man) if weighed else (np.ones(len(is_man), bool),)
     # The first row has each speaker once: it gives the figures themselves.
-    drawn = np.vstack((np.ones(len(is_man)), _draw(is_man, resamples, np.random.default_rng(seed))))
+    drawn = np.vstack((np.ones(len(is_man)), _draw(strata, resamples, np.random.default_rng(seed))))
     wrong = is_wrong(llr, is_male)
-    samples = _sums(drawn, unit, is_man, llr, is_male, wrong)
-    if hull and is_man.any() and not is_man.all():
+    clips, errors = (_over_speakers(unit, values) for values in (np.ones(len(llr)), wrong))
+    samples = {"accuracy": 1 - drawn @ errors / (drawn @ clips)}
+    if weighed:
+        samples |= _weighed(drawn, unit, is_man, llr, is_male)
+    if weighed and hull:
         eer, min_cllr = _hulls(drawn, unit, llr, is_male)
         samples |= {"eer": eer, "min_cllr": min_cllr, "calibration_loss": samples["cllr"] - min_cllr}
     found = {name: _interval(name, values) for name, values in samples.items()}
     if not wrong.any():
-        found |= _without_errors(is_man)
+        found |= {name: _without_errors(name, is_man) for name in ("accuracy", "balanced_accuracy") if name in found}
     return found
 
 
@@ -84,41 +95,40 @@ def _interval(name: str, values: NDArray[np.float64]) -> Interval:
     return Interval(float(low), float(high))
 
 
-def _without_errors(is_man: NDArray[np.bool_]) -> dict[str, Interval]:
-    """The exact binomial intervals of accuracies that are 1."""
-    lows = [TAIL ** (1 / int(gender.sum())) for gender in (is_man, ~is_man) if gender.any()]
-    exact = {"accuracy": Interval(TAIL ** (1 / len(is_man)), 1.0)}
-    return exact if len(lows) == 1 else exact | {"balanced_accuracy": Interval(sum(lows) / 2, 1.0)}
+def _without_errors(name: str, is_man: NDArray[np.bool_]) -> Interval:
+    """The exact binomial interval of an accuracy that is 1."""
+    if name == "accuracy":
+        return Interval(TAIL ** (1 / len(is_man)), 1.0)
+    return Interval(sum(TAIL ** (1 / int(gender.sum())) for gender in (is_man, ~is_man)) / 2, 1.0)
 
 
-def _draw(is_man: NDArray[np.bool_], resamples: int, random: np.random.Generator) -> NDArray[np.float64]:
+def _draw(strata: tuple[NDArray[np.bool_], ...], resamples: int, random: np.random.Generator) -> NDArray[np.float64]:
     """How often each speaker is drawn in each resample, shape (resamples, speakers)."""
-    drawn = np.zeros((resamples, len(is_man)))
-    for gender in (is_man, ~is_man):
-        if people := int(gender.sum()):
-            drawn[:, gender] = random.multinomial(people, np.full(people, 1 / people), size=resamples)
+    drawn = np.zeros((resamples, len(strata[0])))
+    for stratum in strata:
+        people = int(stratum.sum())
+        drawn[:, stratum] = random.multinomial(people, np.full(people, 1 / people), size=resamples)
     return drawn
 
 
-def _sums(
+def _over_speakers(unit: NDArray[np.int64], values: NDArray[Any]) -> NDArray[np.float64]:
+    """Sums over the clips of each speaker, shape (speakers,)."""
+    return np.bincount(unit, values).astype(np.float64)
+
+
+def _weighed(
     drawn: NDArray[np.float64],
     unit: NDArray[np.int64],
     is_man: NDArray[np.bool_],
     llr: NDArray[np.float64],
     is_male: NDArray[np.bool_],
-    wrong: NDArray[np.bool_],
 ) -> dict[str, NDArray[np.float64]]:
-    """The figures that are made of sums over speakers, in each resample."""
-
-    def over_speakers(values: NDArray[Any]) -> NDArray[np.float64]:
-        return np.bincount(unit, values, minlength=len(is_man)).astype(np.float64)
-
-    clips, errors = over_speakers(np.ones(len(llr))), over_speakers(wrong)
-    accuracy = 1 - drawn @ errors / (drawn @ clips)
-    if is_man.all() or not is_man.any():
-        return {"accuracy": accuracy}
+    """The figures that are sums over speakers, both genders weighing the same, in each resample."""
+    clips, errors, cost = (
+        _over_speakers(unit, values)
+        for values in (np.ones(len(llr)), is_wrong(llr, is_male), np.logaddexp(0, np.where(is_male, -llr, llr)))
+    )
     probability = expit(llr)
-    cost = over_speakers(np.where(is_male, np.logaddexp(0, -llr), np.logaddexp(0, llr)))
     gap = np.zeros((len(is_man), ECE_BINS))
     np.add.at(gap, (unit, bin_of(probability)), is_male - probability)
     balanced, costs, gaps = np.ones(len(drawn)), np.zeros(len(drawn)), np.zeros((len(drawn), ECE_BINS))
@@ -128,7 +138,7 @@ def _sums(
         balanced -= theirs @ errors[gender] / count / 2
         costs += theirs @ cost[gender] / count / (2 * _LN2)
         gaps += theirs @ gap[gender] / count[:, np.newaxis] / 2
-    return {"accuracy": accuracy, "balanced_accuracy": balanced, "cllr": costs, "ece": np.abs(gaps).sum(axis=1)}
+    return {"balanced_accuracy": balanced, "cllr": costs, "ece": np.abs(gaps).sum(axis=1)}
 
 
 def _hulls(

@@ -14,6 +14,18 @@ ECE_BINS: Final = 10
 """Bins of P(male) for the expected calibration error and the reliability curve, equally wide."""
 SURE_PROBABILITY: Final = 0.9
 """A wrong answer above this probability is told apart: it misleads."""
+TITLES: Final = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "eer": "EER",
+    "cllr": "Cllr",
+    "min_cllr": "minCllr",
+    "calibration_loss": "calibration loss",
+    "ece": "ECE",
+}
+"""What the figures are called in print, by their names in ``Figures``."""
+SHARES: Final = frozenset({"accuracy", "balanced_accuracy", "eer"})
+"""Those that are printed in per cent."""
 _LN2: Final = float(np.log(2))
 
 
