@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from voxgender.files import extraction, ge2e, mel
+from voxgender.files.encoder import ENCODER_NAME
 from voxgender.files.models import CARD_FORMAT, CARD_NAME, SHIPPED
 
 MODEL = "ge2e-1"
@@ -244,7 +245,7 @@ def main() -> None:
     checkpoint, apache = read_wheel(arguments.resemblyzer, SOURCES["resemblyzer"])
     silero, mit = read_wheel(arguments.silero, SOURCES["silero"])
     files = {
-        ge2e.ENCODER_NAME: build_encoder(read_weights(io.BytesIO(checkpoint))),
+        ENCODER_NAME: build_encoder(read_weights(io.BytesIO(checkpoint))),
         extraction.VAD_NAME: silero,
         "LICENSE-resemblyzer.txt": apache,
         "LICENSE-silero-vad.txt": mit,

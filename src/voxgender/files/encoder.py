@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+ENCODER_NAME: Final = "encoder.onnx"
+"""The encoder's graph in an extractor's folder."""
 
 
 class OpenEncoder(Protocol):

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from voxgender.core.errors import AudioError, InputError, ModelError
 from voxgender.files import mel, vad
-from voxgender.files.encoder import Encoder
+from voxgender.files.encoder import ENCODER_NAME, Encoder
 from voxgender.files.ge2e import Ge2eEncoder
 from voxgender.files.models import Card, load_card
 from voxgender.files.network import load_network
+from voxgender.files.onnx_encoder import load_onnx_encoder
 
 SAMPLE_RATE_HZ: Final = mel.SAMPLE_RATE_HZ
 """What is fed must have this rate."""
@@ -79,7 +80,11 @@ class Extractor:
         if threads is None:
             threads = min(4, os.cpu_count() or 1)
         self._vad = load_network(self.card.path(VAD_NAME), 1)
-        self._encoder: Encoder = Ge2eEncoder(self.card, of_encoder, threads)
+        self._encoder: Encoder
+        if "encoder" in of_encoder:
+            self._encoder = load_onnx_encoder(self.card.path(ENCODER_NAME), of_encoder, threads)
+        else:
+            self._encoder = Ge2eEncoder(self.card, of_encoder, threads)
 
     def __repr__(self) -> str:
         return f"Extractor({str(self.card.folder)!r}): {self.card!r}"

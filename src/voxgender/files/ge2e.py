@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from voxgender.core.errors import ModelError
 from voxgender.files import mel, windows
+from voxgender.files.encoder import ENCODER_NAME
 from voxgender.files.models import Card
 from voxgender.files.network import load_network
 
 DIMENSIONS: Final = 256
 TARGET_DBFS: Final = -30.0
 """Speech whose RMS is lower is raised to this level, as in the encoder's training; it is never lowered."""
-ENCODER_NAME: Final = "encoder.onnx"
 
 SETTINGS: Final[dict[str, Any]] = {
     "mel": {
