@@ -35,7 +35,7 @@ def plain(text: str) -> str:
         >>> print(plain("a|b *c*"))
         a\|b \*c\*
     """
-    return "".join(f"\\{mark}" if mark in r"\`*_[]<>|#" else mark for mark in " ".join(text.split()))
+    return "".join(f"\\{mark}" if mark in r"\`*_[]<>|#~$&" else mark for mark in " ".join(text.split()))
 
 
 def _figure(value: Mapping[str, float] | None, name: str) -> str:
