@@ -1,11 +1,12 @@
-"""Mel features of a stream of samples: 40 bands of the power spectrum, without a logarithm.
+"""Mel features of a stream of samples: bands of the power spectrum, without a logarithm.
 
-The speaker encoder was trained on exactly these features, so every constant here is part of the model, not a
-matter of taste. NumPy alone computes them.
+The speaker encoder was trained on exactly the features of the constants here, so each of them is part of the model,
+not a matter of taste. NumPy alone computes them.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -27,24 +28,52 @@ TOP_HZ: Final = 8_000.0
 _BLOCK_FRAMES: Final = 64
 
 
+@dataclass(frozen=True, slots=True)
+class MelFeatures:
+    """What mel frames are made of; the defaults are those of the speaker encoder.
+
+    Attributes:
+        frame_samples: Length of a frame, weighted with a periodic Hann window.
+        fft_samples: Length of its Fourier transform, at least that of the frame, which is filled up with zeros.
+        hop_samples: Distance of two frames.
+        bands: Filters on Slaney's mel scale, each of the area one.
+        low_hz: Lower edge of the lowest filter.
+        top_hz: Upper edge of the highest filter.
+    """
+
+    frame_samples: int = FFT_SAMPLES
+    fft_samples: int = FFT_SAMPLES
+    hop_samples: int = HOP_SAMPLES
+    bands: int = BANDS
+    low_hz: float = 0.0
+    top_hz: float = TOP_HZ
+
+
 class MelFrames:
     """Turns samples, in pieces of any size, into mel frames; the cut into pieces changes no bit of them.
 
-    Frame ``t`` is centred on sample ``t * HOP_SAMPLES`` and weighted with a periodic Hann window; before the first and
-    after the last sample there are zeros.
+    Frame ``t`` is centred on sample ``t * hop_samples``; before the first and after the last sample there are zeros.
+
+    Args:
+        features: What the frames are made of.
 
     >>> mel = MelFrames()
     >>> len(mel.feed(np.zeros(16_000, np.float32))) + len(mel.finish())
     101
     """
 
-    def __init__(self) -> None:
+    def __init__(self, features: MelFeatures = MelFeatures()) -> None:  # noqa: B008 - it is frozen
+        self._features = features
         self._bank = filter_bank(
-            bands=BANDS, fft_samples=FFT_SAMPLES, sample_rate_hz=SAMPLE_RATE_HZ, low_hz=0.0, high_hz=TOP_HZ
+            bands=features.bands,
+            fft_samples=features.fft_samples,
+            sample_rate_hz=SAMPLE_RATE_HZ,
+            low_hz=features.low_hz,
+            high_hz=features.top_hz,
         )
-        turn = np.arange(FFT_SAMPLES) / FFT_SAMPLES
+        turn = np.arange(features.frame_samples) / features.frame_samples
         self._hann = (0.5 - 0.5 * np.cos(2.0 * np.pi * turn)).astype(np.float32)
-        self._waiting = np.zeros(FFT_SAMPLES // 2, np.float32)
+        self._waiting = np.zeros(features.frame_samples // 2, np.float32)
 
     def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Take the next samples and give the frames that are ready.
@@ -53,30 +82,32 @@ class MelFrames:
             samples: Mono samples at SAMPLE_RATE_HZ, one-dimensional; any number, none included.
 
         Returns:
-            Shape (frames, BANDS); frames come in whole blocks, so there are often none.
+            Shape (frames, bands); frames come in whole blocks, so there are often none.
         """
         waiting = np.concatenate((self._waiting, samples))
-        step = _BLOCK_FRAMES * HOP_SAMPLES
-        need = step - HOP_SAMPLES + FFT_SAMPLES
+        step = _BLOCK_FRAMES * self._features.hop_samples
+        need = step - self._features.hop_samples + self._features.frame_samples
         blocks = []
         at = 0
         while len(waiting) - at >= need:
             blocks.append(self._frames(waiting[at : at + need]))
             at += step
         self._waiting = waiting[at:]
-        return np.concatenate(blocks) if blocks else np.empty((0, BANDS), np.float32)
+        return np.concatenate(blocks) if blocks else np.empty((0, self._features.bands), np.float32)
 
     def finish(self) -> NDArray[np.float32]:
         """Give the frames that are left, the last ones with zeros after the end; nothing may be fed afterwards.
 
         Returns:
-            Shape (frames, BANDS). A stream of n samples has n // HOP_SAMPLES + 1 frames in all.
+            Shape (frames, bands). A stream of n samples has n // hop_samples + 1 frames in all.
         """
-        return self._frames(np.concatenate((self._waiting, np.zeros(FFT_SAMPLES // 2, np.float32))))
+        after = np.zeros(self._features.frame_samples // 2, np.float32)
+        return self._frames(np.concatenate((self._waiting, after)))
 
     def _frames(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        frames = np.lib.stride_tricks.sliding_window_view(samples, FFT_SAMPLES)[::HOP_SAMPLES]
-        spectrum = np.fft.rfft(frames * self._hann)
+        features = self._features
+        frames = np.lib.stride_tricks.sliding_window_view(samples, features.frame_samples)[:: features.hop_samples]
+        spectrum = np.fft.rfft(frames * self._hann, features.fft_samples)
         power: NDArray[np.float32] = np.square(spectrum.real) + np.square(spectrum.imag)
         bands: NDArray[np.float32] = power @ self._bank
         return bands
