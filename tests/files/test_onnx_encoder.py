@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import soxr
@@ -266,9 +268,7 @@ def test_a_graph_that_is_of_no_use_is_refused_with_a_remedy(
 
 
 def changed(base: EncoderSettings, **changes: Any) -> EncoderSettings:
-    from msgspec.structs import replace
-
-    return replace(base, input=replace(base.input, **changes))
+    return msgspec.structs.replace(base, input=msgspec.structs.replace(base.input, **changes))
 
 
 @pytest.mark.parametrize(
@@ -396,8 +396,6 @@ def test_a_configuration_changes_only_what_it_names(tmp_path: Path) -> None:
 
 def test_settings_are_read_as_they_were_written() -> None:
     """A preset, written as JSON and read again, is the same."""
-    import msgspec
-
     for settings in PRESETS.values():
         assert read_settings(json.loads(json.dumps(msgspec.to_builtins(settings))), "") == settings
 
@@ -406,3 +404,21 @@ def test_settings_without_an_encoder_are_refused(tmp_path: Path) -> None:
     """Only the encoder's own part is taken."""
     with pytest.raises(ModelError, match="does not know"):
         load_onnx_encoder(tmp_path / "x.onnx", {}, 1)
+
+
+def test_the_page_tells_each_field_with_its_default() -> None:
+    """The table of the fields is neither too long nor too short, and its defaults are those in force."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "other-encoders.md").read_text(encoding="utf-8")
+    told = {name: json.loads(default) for name, default in re.findall(r"^\| `([\w.]+)` \| `([^`]*)` \|", page, re.M)}
+    expected: dict[str, Any] = {}
+
+    def collect(content: dict[str, Any], before: str) -> None:
+        for name, value in content.items():
+            if isinstance(value, dict):
+                collect(value, f"{before}{name}.")
+            else:
+                expected[before + name] = value
+
+    collect(msgspec.to_builtins(EncoderSettings()), "")
+    collect(msgspec.to_builtins(Fbank()), "input.features.")
+    assert told == expected
