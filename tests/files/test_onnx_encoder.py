@@ -384,6 +384,14 @@ def test_a_configuration_that_is_none_is_refused(tmp_path: Path, text: str) -> N
         configured(PRESETS["ecapa"], config)
 
 
+def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    """A missing configuration, and a folder in place of the graph, are errors that name them."""
+    with pytest.raises(ModelError, match=r"cannot read .*none\.json"):
+        configured(PRESETS["ecapa"], tmp_path / "none.json")
+    with pytest.raises(ModelError, match="cannot read"):
+        tried(tmp_path, PRESETS["ecapa"])
+
+
 def test_a_configuration_changes_only_what_it_names(tmp_path: Path) -> None:
     """Fields within fields are changed one by one; the rest of the preset stays."""
     config = tmp_path / "config.json"

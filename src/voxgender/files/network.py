@@ -29,7 +29,7 @@ def load_network(path: Path, threads: int) -> Any:
     try:
         graph = path.read_bytes()
     except OSError as error:
-        raise ModelError(f"cannot read {path} ({error.strerror}); install the model again") from None
+        raise ModelError(f"cannot read {path}: {error.strerror}") from None
     onnxruntime.disable_telemetry_events()  # its builds for Windows would send some
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
