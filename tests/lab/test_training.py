@@ -22,7 +22,7 @@ from voxgender.lab.data import Labelled, load_labelled
 from voxgender.lab.evaluation import Condition, evaluate
 from voxgender.lab.manifest import Clip, read_manifest
 from voxgender.lab.metrics import cllr, min_cllr
-from voxgender.lab.training import fit_calibration, fit_head, train_head
+from voxgender.lab.training import fit_calibration, fit_heads, train_head
 
 DIMENSION = 256
 AXIS = np.random.default_rng(99).normal(size=DIMENSION)
@@ -67,7 +67,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_head_finds_the_direction_in_which_the_genders_differ() -> None:
-    weight = fit_head(labelled(1, speakers=2000), 0.01).weight
+    (head,) = fit_heads(labelled(1, speakers=2000), [DIMENSION], 0.01)
+    weight = head.weight
     assert float(weight @ AXIS / np.linalg.norm(weight)) > 0.9
 
 
@@ -116,7 +117,8 @@ def test_train_and_evaluate_work_on_a_user_s_own_voiceprints(corpus: Path, tmp_p
     told = subprocess.run(train, capture_output=True, text=True, check=True).stdout
     assert "Cllr" in told
     card = json.loads((model / "head/card.json").read_text())
-    told_data = {"split": "train", "clips": 128, "excerpts": 0, "speakers": 128, "corpora": ["made"]}
+    told_data = {"split": "train", "clips": 128, "degraded_copies": 0, "speakers": 128, "corpora": ["made"]}
+    told_data["left_out_as_contradicted_by_pitch"] = 0
     told_data["licences"] = {"made": []}
     assert card["made"]["training"] == told_data
     scorer = load_scorer(model)

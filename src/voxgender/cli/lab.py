@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +29,8 @@ _NEEDED: Final = {
     "swift_f0": "swift-f0",
     "matplotlib": "matplotlib",
     "jinja2": "Jinja2",
+    "pyroomacoustics": "pyroomacoustics",
+    "av": "PyAV",
 }
 
 data_option = click.option(
@@ -64,13 +66,20 @@ def check_writable(folder: Path) -> None:
         raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
 
 
-def load(clips: list[Clip], extractor: Path, description: str) -> Labelled:
-    """Return the clips' voiceprints; what could not be used is told on standard error."""
+def load(clips: list[Clip], extractor: Path, description: str, voices: Sequence[Path] = ()) -> Labelled:
+    """Return the clips' voiceprints; what could not be used is told on standard error.
+
+    Args:
+        clips: What to read, degrade and extract.
+        extractor: The ``extractor`` folder of the model.
+        description: What the progress bar says.
+        voices: Recordings that babble is mixed from.
+    """
     from voxgender.lab.data import load_labelled
 
     with quiet_libraries(), progress_bar() as progress:
         bar = progress.add_task(description, total=len(clips))
-        data = load_labelled(clips, extractor, lambda: progress.advance(bar))
+        data = load_labelled(clips, extractor, lambda: progress.advance(bar), voices=voices)
     for clip, reason in data.unreadable:
         report(str(clip.path), reason)
     if data.no_speech:
@@ -85,6 +94,35 @@ def measure_pitch(clips: list[Clip]) -> NDArray[np.float64] | None:
     with quiet_libraries(), progress_bar() as progress:
         bar = progress.add_task("pitch", total=len({clip.path for clip in clips}))
         return pitches(clips, lambda: progress.advance(bar))
+
+
+def credible(clips: list[Clip]) -> tuple[list[Clip], int]:
+    """Return the clips whose label the pitch of the recording does not contradict, and how many it does."""
+    from voxgender.lab.pitch import contradicted
+
+    pitch_hz = measure_pitch(clips)
+    if pitch_hz is None:
+        return clips, 0
+    wrong = contradicted(clips, pitch_hz)
+    return [clip for clip, is_wrong in zip(clips, wrong, strict=True) if not is_wrong], int(wrong.sum())
+
+
+def told(data: Labelled, split: str, contradicted: int) -> dict[str, object]:
+    """Return what a head's card says of the data it was made from."""
+    whole = [clip for clip in data.clips if clip.max_speech_s is None and not clip.degradation]
+    corpora = sorted({clip.corpus for clip in data.clips})
+    return {
+        "split": split,
+        "clips": len(whole),
+        "degraded_copies": len(data.clips) - len(whole),
+        "left_out_as_contradicted_by_pitch": contradicted,
+        "speakers": len({clip.speaker_id for clip in data.clips}),
+        "corpora": corpora,
+        "licences": {
+            corpus: sorted({clip.licence for clip in data.clips if clip.corpus == corpus and clip.licence})
+            for corpus in corpora
+        },
+    }
 
 
 def print_intervals(row: Row) -> None:

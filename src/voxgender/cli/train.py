@@ -3,76 +3,91 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
-from voxgender.cli.lab import check_writable, data_option, load, need_lab, print_figures
+from voxgender.cli.lab import check_writable, credible, data_option, load, need_lab, print_figures, told
 from voxgender.files.heads import PART, save_head
 from voxgender.files.models import DEFAULT_MODEL, extractor_folder, load_card
 
-if TYPE_CHECKING:
-    from voxgender.lab.data import Labelled
+COPIES: Final = 4
+"""Degraded copies of each training clip."""
+CALIBRATION_COPIES: Final = 2
+"""Copies of each calibration clip, half of them degraded."""
+CALIBRATION_DEGRADED: Final = 0.5
+TRAINING_SEED: Final = 1
+CALIBRATION_SEED: Final = 2
 
-EXCERPT_SEEDS: Final = (1, 2, 3)
-"""One excerpt of each training clip for each seed."""
-
-
-@click.command("train")
-@data_option
-@click.option(
+output_option = click.option(
     "-o",
     "--output",
     required=True,
     type=click.Path(path_type=Path),
     help="Model folder to write to; its head goes into FOLDER/head.",
 )
+
+
+@click.command("train")
+@data_option
+@output_option
 @click.option("--train-split", default="train", show_default=True, help="Split that the weights are fitted on.")
 @click.option("--calibration-split", default="dev", show_default=True, help="Split that the LLRs are calibrated on.")
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Model whose voiceprints the head scores.")
 @click.option("--head-version", default="1", show_default=True, help="Version that the head's card tells.")
-def command(data: Path, output: Path, train_split: str, calibration_split: str, model: str, head_version: str) -> None:
-    """Train and calibrate a head on the adults of labelled speech and write it into a model folder."""
+@click.option(
+    "--copies",
+    default=COPIES,
+    show_default=True,
+    type=click.IntRange(0, 100),
+    help="Degraded copies of each training clip: telephones, noise, rooms, short excerpts.",
+)
+@click.option("--without", multiple=True, help="Corpus or language to leave out of the training; may be repeated.")
+def command(
+    data: Path,
+    output: Path,
+    train_split: str,
+    calibration_split: str,
+    model: str,
+    head_version: str,
+    copies: int,
+    without: tuple[str, ...],
+) -> None:
+    """Train and calibrate a head on the adults of labelled speech and write it into a model folder.
+
+    Recordings are also heard in degraded copies; those whose pitch contradicts their label are left out. Voiceprint
+    files are taken as they are.
+    """
     need_lab()
     check_writable(output / PART)
+    from voxgender.lab.copies import EXCERPT_S, degraded_copies
     from voxgender.lab.evaluation import Row
-    from voxgender.lab.manifest import EXCERPT_S, excerpts, read_manifest
+    from voxgender.lab.manifest import read_manifest
     from voxgender.lab.metrics import figures
     from voxgender.lab.training import REGULARISATION, train_head
 
     extractor = extractor_folder(model)
     card = load_card(extractor, "extractor")
-    clips = read_manifest(data, train_split, "adults")
-    short = [excerpt for seed in EXCERPT_SEEDS for excerpt in excerpts(clips, seed)]
-    training = load([*clips, *short], extractor, "training clips and excerpts")
-    calibration = load(read_manifest(data, calibration_split, "adults"), extractor, "calibration clips")
-    trained = train_head(training, calibration)
-    unseen = figures(trained.cross_llr, calibration.is_male, calibration.speakers)
+    listed = read_manifest(data, train_split, "adults")
+    clips, doubtful = credible([clip for clip in listed if not {clip.corpus, clip.language} & set(without)])
+    voices = [clip.path for clip in clips]
+    training = load([*clips, *degraded_copies(clips, copies, TRAINING_SEED)], extractor, "training", voices)
+    others, others_doubtful = credible(read_manifest(data, calibration_split, "adults"))
+    heard = [*others, *degraded_copies(others, min(copies, CALIBRATION_COPIES), CALIBRATION_SEED, CALIBRATION_DEGRADED)]
+    calibration = load(heard, extractor, "calibration", voices)
+    trained = train_head(training, calibration, parts=card.vector_parts)
     made = {
-        "method": "logistic regression on standardised vectors, speakers and genders balanced; affine calibration",
+        "method": "logistic regression on standardised vectors, speakers and genders balanced, for each part of the "
+        "vector; fusion by logistic regression; affine calibration",
         "regularisation_c": REGULARISATION,
         "extractor": {"model": card.model, "version": card.version},
-        "excerpts": {"speech_s": EXCERPT_S, "seeds": EXCERPT_SEEDS},
-        "training": _told(training, train_split),
-        "calibration": _told(calibration, calibration_split),
+        "degraded_copies": {"training": copies, "calibration": min(copies, CALIBRATION_COPIES)},
+        "excerpts_speech_s": EXCERPT_S,
+        "training": told(training, train_split, doubtful),
+        "calibration": told(calibration, calibration_split, others_doubtful),
     }
     save_head(output / PART, trained.head, version=head_version, title=f"linear head for {card.model}", made=made)
-    click.echo("calibration clips, each scored by a calibration of the other speakers:")
+    click.echo("calibration clips and their copies, each scored by a calibration of the other speakers:")
+    unseen = figures(trained.cross_llr, calibration.is_male, calibration.speakers)
     print_figures([Row("all", "adults", unseen)])
     click.echo(f"written to {output / PART}; use it with --model {output}")
-
-
-def _told(data: Labelled, split: str) -> dict[str, object]:
-    whole = [clip for clip in data.clips if clip.max_speech_s is None]
-    corpora = sorted({clip.corpus for clip in data.clips})
-    return {
-        "split": split,
-        "clips": len(whole),
-        "excerpts": len(data.clips) - len(whole),
-        "speakers": len({clip.speaker_id for clip in data.clips}),
-        "corpora": corpora,
-        "licences": {
-            corpus: sorted({clip.licence for clip in data.clips if clip.corpus == corpus and clip.licence})
-            for corpus in corpora
-        },
-    }

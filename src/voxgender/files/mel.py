@@ -62,7 +62,7 @@ class MelFrames:
     101
     """
 
-    def __init__(self, features: MelFeatures = MelFeatures()) -> None:  # noqa: B008 - it is frozen
+    def __init__(self, features: MelFeatures = MelFeatures()) -> None:
         self._features = features
         self._bank = filter_bank(
             bands=features.bands,

@@ -55,6 +55,12 @@ class Card:
     def __repr__(self) -> str:
         return f"<{self.part} {self.model} {self.version}: {self.title}>"
 
+    @property
+    def vector_parts(self) -> tuple[int, ...]:
+        """Of an extractor: the values of each encoder whose vectors are joined, in order; empty where there is one."""
+        encoders = [value for value in self.settings.values() if isinstance(value, dict) and "vector" in value]
+        return tuple(int(encoder["vector"]["dimensions"]) for encoder in encoders)
+
     def path(self, name: str) -> Path:
         """Where a file of the part lies.
 

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-import numpy as np
-
 from voxgender.core.errors import InputError
-from voxgender.files.recording import SUFFIX
 
 ADULT_AGE: Final = 15
 """Below it voices of girls and boys cannot be told apart reliably, by anyone; such clips are reported apart."""
-EXCERPT_S: Final = (0.3, 2.0)
-"""Shortest and longest excerpt. The detector finds no speech shorter than 0.25 s."""
 _NEEDED: Final = {"path", "split", "corpus", "speaker", "gender"}
 
 
@@ -94,25 +88,6 @@ def read_manifest(folder: Path, split: str, kind: Literal["adults", "children", 
     if not clips:
         raise InputError(f"{path} names no clips of the split {split!r}")
     return clips
-
-
-def excerpts(clips: Sequence[Clip], seed: int) -> list[Clip]:
-    """Return a short excerpt of each recording, so that short speech is learned as well.
-
-    Lengths are spread evenly over the logarithm from 0.3 to 2 s of speech. Voiceprint files cannot be cut and are left
-    out.
-
-    Args:
-        clips: What to cut.
-        seed: The same seed cuts alike.
-    """
-    shortest, longest = (math.log(bound) for bound in EXCERPT_S)
-    lengths = np.exp(np.random.default_rng(seed).uniform(shortest, longest, len(clips)))
-    return [
-        replace(clip, max_speech_s=round(float(length), 3))
-        for clip, length in zip(clips, lengths, strict=True)
-        if clip.path.suffix != SUFFIX
-    ]
 
 
 def _clip(folder: Path, manifest: Path, line: int, row: dict[str, str]) -> Clip:
