@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 
 from voxgender.cli.files import model_option
 from voxgender.cli.lab import (
@@ -19,6 +24,12 @@ from voxgender.cli.lab import (
 from voxgender.files.heads import PART, load_head, load_scorer
 from voxgender.files.models import extractor_folder, find_model, load_card
 
+if TYPE_CHECKING:
+    from voxgender.core.scorer import Scorer
+    from voxgender.lab.data import Labelled
+    from voxgender.lab.evaluation import Evaluation
+    from voxgender.lab.manifest import Clip
+
 PRINTED: tuple[str, ...] = ("all", "corpus", "speech", "gender")
 """Groups that are printed; the report has all of them."""
 
@@ -28,12 +39,17 @@ PRINTED: tuple[str, ...] = ("all", "corpus", "speech", "gender")
 @click.option("--split", default="dev", show_default=True, help="Split to evaluate on.")
 @model_option
 @click.option(
+    "--stress",
+    is_flag=True,
+    help="Hear the recordings also over telephones, in noise, in a room and cut short; takes minutes.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     help="Folder to write a report to: report.html, report.md with its figures, report.json.",
 )
-def command(data: Path, split: str, model: str, output: Path | None) -> None:
+def command(data: Path, split: str, model: str, stress: bool, output: Path | None) -> None:
     """Print accuracy, EER, Cllr and minCllr by corpus, speech length and gender; children under 15 apart.
 
     The report has more figures with their 95 % intervals, more groups, plots, and what a minimum probability costs.
@@ -45,16 +61,46 @@ def command(data: Path, split: str, model: str, output: Path | None) -> None:
     from voxgender.lab.manifest import read_manifest
 
     extractor = load_card(extractor_folder(model), "extractor")
-    labelled = load(read_manifest(data, split), extractor.folder, "clips")
-    condition = Condition.scored("as recorded", load_scorer(model), labelled, measure_pitch(labelled.clips))
-    evaluation = Evaluation.of(condition)
-    rows = evaluation.views[0].rows
+    scorer = load_scorer(model)
+    clips = read_manifest(data, split)
+    labelled = load(clips, extractor.folder, "clips")
+    pitch_hz = measure_pitch(labelled.clips)
+    evaluations = [Evaluation.of(Condition.scored("as recorded", scorer, labelled, pitch_hz))]
+    rows = evaluations[0].views[0].rows
     print_figures(row for row in rows if row.group in PRINTED)
     print_intervals(rows[0])
+    if stress:
+        evaluations += _stressed(clips, extractor.folder, scorer, labelled, pitch_hz)
+        click.echo()
+        print_figures(
+            replace(row, group=evaluation.condition.name)
+            for evaluation in evaluations
+            for row in evaluation.views[-1].rows
+            if row.group == "all"
+        )
     if output is not None:
         from voxgender.lab.report import write_report
 
         head = load_head(find_model(model) / PART)[0]
         about = {"model": head.model, "extractor": f"{extractor!r}", "head": f"{head!r}", "data": f"split {split!r}"}
-        write_report(output, about, [evaluation])
+        write_report(output, about, evaluations)
         click.echo(f"\nreport written to {output / 'report.html'}")
+
+
+def _stressed(
+    clips: list[Clip],
+    extractor: Path,
+    scorer: Scorer,
+    clean: Labelled,
+    pitch_hz: NDArray[np.float64] | None,
+) -> Iterator[Evaluation]:
+    """Give the evaluation of each stress; the pitch is that of the clean recordings."""
+    from voxgender.lab.evaluation import Condition, Evaluation
+    from voxgender.lab.stress import STRESSES
+
+    pitch_of = {} if pitch_hz is None else dict(zip((clip.path for clip in clean.clips), pitch_hz, strict=True))
+    voices = [clip.path for clip in clips if not clip.is_child]
+    for stress in STRESSES:
+        labelled = load(stress.of(clips), extractor, stress.name, voices)
+        known = np.array([pitch_of.get(clip.path, np.nan) for clip in labelled.clips]) if pitch_of else None
+        yield Evaluation.of(Condition.scored(stress.name, scorer, labelled, known))
