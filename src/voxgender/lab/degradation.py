@@ -8,6 +8,7 @@ card can, and a report's row can. The same steps, seed and samples give the same
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -34,6 +35,8 @@ BABBLE_RECORDINGS: Final = 64
 _BABBLE_VOICES: Final = 5
 _LEVEL_FRAME: Final = 480
 _QUIET_DB: Final = 20.0
+_MAX_REFLECTIONS: Final = 40
+"""More reflections take long; fewer would let the sound of a room of 1 s end much too soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def parse_degradation(text: str) -> tuple[Step, ...]:
     """Return the steps that a text names; none for an empty text.
 
     Raises:
-        InputError: For an unknown step, or an amount that is missing, superfluous or no number.
+        InputError: For an unknown step, or an amount that is missing, superfluous, no number or out of range.
 
     Example:
         >>> parse_degradation("reverb:0.4+gsm")
@@ -66,16 +69,21 @@ def _step(text: str) -> Step:
     name, colon, amount = text.partition(":")
     if name not in STEPS:
         raise InputError(f"the degradation {text!r} is unknown; there are {', '.join(sorted(STEPS))}")
-    unit = STEPS[name].unit
-    if bool(colon) != bool(unit):
-        need = f"needs an amount in {unit}, like {name}:10" if unit else "takes no amount"
-        raise InputError(f"the degradation {text!r} is not understood: {name} {need}")
+    kind = STEPS[name]
+    if not kind.unit:
+        if colon:
+            raise InputError(f"the degradation {text!r} is not understood: {name} takes no amount")
+        return Step(name, math.nan)
     try:
-        value = float(amount) if colon else float("nan")
+        value = float(amount)
     except ValueError:
-        value = float("inf")
-    if np.isinf(value) or (colon and np.isnan(value)):
-        raise InputError(f"the degradation {text!r} is not understood: {amount!r} is no number")
+        value = math.nan
+    # NaN lies in no range.
+    if not kind.lowest <= value <= kind.highest:
+        raise InputError(
+            f"the degradation {text!r} is not understood: {name} needs a number from {kind.lowest:g} to "
+            f"{kind.highest:g} ({kind.unit}), like {name}:{kind.highest:g}"
+        )
     return Step(name, value)
 
 
@@ -115,16 +123,23 @@ class Degrader:
         self._read = cache(read_samples)
 
     def degrade(self, samples: Samples, steps: Sequence[Step], seed: int) -> Samples:
-        """Return the samples after all steps.
+        """Return the samples after all steps: as many, give or take one.
 
         Args:
-            samples: Mono, at 16 kHz, full scale 1.0; shape (n,).
+            samples: Mono, at 16 kHz, full scale 1.0; shape (n,). What lies beyond full scale is clipped first, as it
+                is where nothing is degraded.
             steps: What to do, in this order.
             seed: For all that is random in it.
 
         Raises:
+            AudioError: The samples hold NaN or infinity.
             InputError: A step needs voices, and there are none.
         """
+        if not np.isfinite(samples).all():
+            raise AudioError("the samples hold NaN or infinity; repair the recording first")
+        if not len(samples):
+            return samples
+        samples = np.clip(samples, -1.0, 1.0)
         rng = np.random.default_rng(seed)
         for step in steps:
             samples = STEPS[step.name].do(self, samples, step.amount, rng).astype(np.float32)
@@ -215,8 +230,8 @@ def _tones(_: Degrader, samples: Samples, snr_db: float, rng: np.random.Generato
 def _reverb(_: Degrader, samples: Samples, reverberation_s: float, rng: np.random.Generator) -> Samples:
     """A voice 0.5 to 3 m from a microphone in a shoe-box room, by the image-source method."""
     room_m = rng.uniform([3.0, 3.0, 2.4], [8.0, 6.0, 3.5])
-    absorption, order = inverse_sabine(max(reverberation_s, 0.1), room_m)
-    room = ShoeBox(room_m, fs=SAMPLE_RATE_HZ, materials=Material(absorption), max_order=min(order, 20))
+    absorption, order = inverse_sabine(reverberation_s, room_m)
+    room = ShoeBox(room_m, fs=SAMPLE_RATE_HZ, materials=Material(absorption), max_order=min(order, _MAX_REFLECTIONS))
     microphone = rng.uniform([1.0, 1.0, 0.8], room_m - [1.0, 1.0, 0.8])
     direction = rng.standard_normal(3)
     voice = microphone + direction / np.linalg.norm(direction) * rng.uniform(0.5, 3.0)
@@ -253,7 +268,9 @@ def _telephone(samples: Samples, code: Callable[[Samples], bytes]) -> Samples:
     band = butter(4, (300, 3_400), "bandpass", fs=TELEPHONE_HZ, output="sos")
     coded = code(np.clip(sosfilt(band, narrow), -1.0, 1.0).astype(np.float32))
     with open_audio(coded, sample_rate_hz=SAMPLE_RATE_HZ) as audio:
-        return np.concatenate([piece[0] for piece in audio])
+        heard = np.concatenate([piece[0] for piece in audio])
+    # Codecs fill up their last frame, GSM with noise.
+    return heard[: len(samples)]
 
 
 def _wav(subtype: Literal["ULAW", "ALAW", "GSM610"]) -> Callable[[Samples], bytes]:
@@ -308,25 +325,29 @@ class Kind:
     Attributes:
         unit: Unit of its amount; empty where it takes none.
         do: What it does.
+        lowest: Least amount that makes sense and that the step can do; NaN where it takes none.
+        highest: Largest such amount.
     """
 
     unit: str
     do: Callable[[Degrader, Samples, float, np.random.Generator], Samples]
+    lowest: float = math.nan
+    highest: float = math.nan
 
 
 STEPS: Final[dict[str, Kind]] = {
-    "white": Kind("dB of speech above noise", _white),
-    "pink": Kind("dB of speech above noise", _pink),
-    "babble": Kind("dB of speech above babble", _babble),
-    "tones": Kind("dB of speech above music", _tones),
-    "reverb": Kind("s of reverberation time", _reverb),
-    "equaliser": Kind("dB up or down at most", _equaliser),
-    "clipping": Kind("dB of the peak cut off", _clipping),
-    "level": Kind("dB", _level),
+    "white": Kind("dB of speech above noise", _white, -20, 60),
+    "pink": Kind("dB of speech above noise", _pink, -20, 60),
+    "babble": Kind("dB of speech above babble", _babble, -20, 60),
+    "tones": Kind("dB of speech above music", _tones, -20, 60),
+    "reverb": Kind("s of reverberation time", _reverb, 0.2, 1),
+    "equaliser": Kind("dB up or down at most", _equaliser, 0, 40),
+    "clipping": Kind("dB of the peak cut off", _clipping, 0, 60),
+    "level": Kind("dB", _level, -60, 60),
     "mulaw": Kind("", _mulaw),
     "alaw": Kind("", _alaw),
     "gsm": Kind("", _gsm),
-    "amr": Kind("kbit/s", _amr),
-    "opus": Kind("kbit/s", _opus),
+    "amr": Kind("kbit/s", _amr, 4.75, 12.2),
+    "opus": Kind("kbit/s", _opus, 6, 128),
 }
 """Every step there is."""
