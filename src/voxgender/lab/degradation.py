@@ -88,7 +88,7 @@ def _step(text: str) -> Step:
 
 
 def random_degradation(rng: np.random.Generator) -> str:
-    """Return a degradation as recordings in the field have it: mostly one or two steps, about one in four a telephone.
+    """Return a degradation as recordings in the field have it: mostly one to three steps, two in five with a telephone.
 
     Args:
         rng: Where the choice comes from; the same state chooses the same.
