@@ -21,8 +21,10 @@ from voxgender.cli.lab import (
     print_figures,
     print_intervals,
 )
+from voxgender.core.errors import InputError
 from voxgender.files.heads import PART, load_head, load_scorer
 from voxgender.files.models import extractor_folder, find_model, load_card
+from voxgender.files.recording import SUFFIX
 
 if TYPE_CHECKING:
     from voxgender.core.scorer import Scorer
@@ -63,6 +65,8 @@ def command(data: Path, split: str, model: str, stress: bool, output: Path | Non
     extractor = load_card(extractor_folder(model), "extractor")
     scorer = load_scorer(model)
     clips = read_manifest(data, split)
+    if stress and all(clip.path.suffix == SUFFIX for clip in clips):
+        raise InputError(f"--stress needs recordings, and the split {split!r} has voiceprint files alone; leave it out")
     labelled = load(clips, extractor.folder, "clips")
     pitch_hz = measure_pitch(labelled.clips)
     evaluations = [Evaluation.of(Condition.scored("as recorded", scorer, labelled, pitch_hz))]
