@@ -156,7 +156,8 @@ def test_what_cannot_be_done_is_one_line_on_standard_error(run: Run, corpus: Pat
         (("--data", few, *target), "the calibration split has 9 men; at least 10 are needed"),
         (("--data", none, *target), f"{none / 'manifest.csv'} cannot be read"),
         (("--data", corpus, "--split", "field", *target), "no clips of the split 'field'"),
-        (("--data", corpus, "--model", model, "-o", tmp_path / "file"), "cannot be written to"),
+        # Before any work, so also before the missing manifest is noticed.
+        (("--data", none, "--model", model, "-o", tmp_path / "file"), "cannot be written to"),
         (("--data", corpus, "--model", tmp_path / "missing", "-o", tmp_path / "out"), "no model"),
     ):
         code, out, err = run("calibrate", *arguments)

@@ -87,7 +87,7 @@ def test_a_text_that_is_not_understood_is_told_with_the_step_and_the_remedy(text
 
 def test_a_text_names_its_steps_in_their_order_and_an_empty_one_none() -> None:
     assert parse_degradation("") == ()
-    assert [step.name for step in parse_degradation("gsm+white:-5+gsm")] == ["gsm", "white", "gsm"]
+    assert [step.name for step in parse_degradation("gsm+white:-5+alaw")] == ["gsm", "white", "alaw"]
     assert parse_degradation("white:-5")[0].amount == -5
 
 

@@ -106,6 +106,9 @@ def test_a_part_of_pure_noise_weighs_next_to_nothing_in_whatever_unit_it_is() ->
         weights = weights_of(np.column_stack((useful, unit * noise)), data)
         assert weights[0] > 1
         assert weights[1] < 0.1
+    units = np.array([1_000.0, 0.001])
+    scores = np.column_stack((useful, noise))
+    assert weights_of(scores * units, data) == pytest.approx(weights_of(scores, data))
 
 
 def test_parts_that_tell_as_much_weigh_as_much_and_the_better_one_more() -> None:
@@ -177,13 +180,20 @@ def test_recalibration_makes_wrong_llrs_right_and_keeps_the_weights(slope: float
 
 def test_a_clip_s_own_speaker_has_no_say_in_its_cross_validated_llr() -> None:
     before = CalibratedHead(HEAD, Calibration(1.0, 0.0, 0.0, bound=20.0, min_speech_s=1.0, max_speech_s=8.0))
-    data = labelled(1, 40, 1, 0)
-    moved = data.voiceprints.vectors.copy()
-    moved[0, 0] = -9
-    other = replace(data, voiceprints=Voiceprints("two", data.voiceprints.speech_s, moved))
-    one, two = recalibrate(before, data).cross_llr, recalibrate(before, other).cross_llr
-    assert one[1] == two[1]
-    assert np.mean(one != two) > 0.5  # the others at the bound stay there
+    ordered = labelled(1, 40, 1, 0)
+    order = np.concatenate((np.arange(0, 80, 2), np.arange(1, 80, 2)))  # the second clips after all first ones
+    columns = ordered.voiceprints
+    speech_s, vectors = columns.speech_s[order], columns.vectors[order]
+    data = Labelled([ordered.clips[row] for row in order], Voiceprints("two", speech_s, vectors), [], [])
+    one = recalibrate(before, data)
+    # A second clip whose LLR is not at the bound, where nothing moves it.
+    row = int(np.flatnonzero(np.abs(one.cross_llr[40:]) < 2)[0]) + 40
+    moved = vectors.copy()
+    moved[row - 40, 0] = -9
+    other = replace(data, voiceprints=Voiceprints("two", speech_s, moved))
+    two = recalibrate(before, other)
+    assert one.cross_llr[row] == two.cross_llr[row]
+    assert np.mean(one.cross_llr != two.cross_llr) > 0.5
 
 
 def test_too_few_speakers_of_a_gender_are_refused_in_words() -> None:
