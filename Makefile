@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve test test-slow lint format constraints size clean
+.PHONY: serve test test-slow lint format constraints model size clean
 
 serve: $(VENV)/.serve
 	$(BIN)/voxgender serve
@@ -37,12 +37,26 @@ constraints:
 	$(PYTHON) tools/pin_versions.py > constraints.txt.new
 	mv constraints.txt.new constraints.txt
 
+# Rebuilds the shipped model from labelled recordings, as docs/accuracy.md tells; needs PyTorch, and about an hour.
+DATA ?= ../shared/speech
+MODEL := src/voxgender/models/ge2e-2
+model: $(VENV)/.dev
+	$(PIP) install --constraint constraints.txt torch==2.13.0
+	$(PIP) download --no-deps --dest build resemblyzer==0.1.4 silero-vad==6.2.3
+	$(BIN)/python tools/train_gender_network.py --data $(DATA)
+	$(BIN)/python tools/build_extractor.py --resemblyzer build/[Rr]esemblyzer-0.1.4-py3-none-any.whl \
+		--silero build/silero_vad-6.2.3-py3-none-any.whl
+	$(BIN)/voxgender train --data $(DATA) --output $(MODEL)
+	$(BIN)/voxgender evaluate --data $(DATA) --model $(MODEL) --stress --output build/report
+	$(BIN)/voxgender card --model $(MODEL) --report build/report/report.json --output $(MODEL)/CARD.md
+	cp $(MODEL)/CARD.md docs/model-card.md
+
 # What an installation for running the service takes up on disk.
 size:
 	$(PYTHON) tools/installed_size.py
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) build
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -18,7 +18,7 @@ from voxgender.files.models import find_model
 from voxgender.files.recording import extract_voiceprint
 from voxgender.lab.manifest import read_manifest
 
-MODEL = "ge2e-1"
+MODEL = "ge2e-2"
 
 
 def main() -> None:

@@ -27,9 +27,9 @@ PATH = "/api/technology/gender-identification-voiceprints"
 START_S = 30.0
 
 
-def voiceprint_text(seed: int = 0, speech_s: float = 3.0, model: str = "ge2e-1") -> str:
+def voiceprint_text(seed: int = 0, speech_s: float = 3.0, model: str = "ge2e-2") -> str:
     """A voiceprint of nobody, as Base64."""
-    vector = np.random.default_rng(seed).random(256).astype(np.float32)
+    vector = np.random.default_rng(seed).random(286).astype(np.float32)
     return encode_base64(encode_voiceprint(Voiceprint(model, speech_s, vector / np.linalg.norm(vector))))
 
 

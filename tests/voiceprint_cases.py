@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from voxgender.core.voiceprint import Layout, Voiceprint, encode_voiceprint
 
-MODELS = ["ge2e-1", "other1", "a-model-with-a-longer-id"]
+MODELS = ["ge2e-2", "other1", "a-model-with-a-longer-id"]
 SPECIAL_FLOAT32 = [
     "00000000",  # 0
     "80000000",  # -0

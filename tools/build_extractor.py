@@ -1,8 +1,10 @@
-"""Builds the shipped extractor's folder from the two packages that carry its weights.
+"""Builds the shipped extractor's folder from the two packages that carry weights, and the network that is our own.
 
     pip download --no-deps resemblyzer==0.1.4 silero-vad==6.2.3
     python tools/build_extractor.py --resemblyzer Resemblyzer-0.1.4-py3-none-any.whl \
         --silero silero_vad-6.2.3-py3-none-any.whl
+
+Our own network is the file that ``train_gender_network.py`` wrote into the folder, or another one of it (``--gender``).
 
 Nothing of the packages is run: the wheels are read as ZIP files, and the pickled weights through an unpickler that
 knows three names only. The result is the same to the byte each time. It needs the ``tools`` extra (onnx), no PyTorch.
@@ -24,12 +26,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from voxgender.files import extraction, ge2e, mel
+from voxgender.files import extraction, ge2e, gender_encoder, mel
 from voxgender.files.encoder import ENCODER_NAME
 from voxgender.files.models import CARD_FORMAT, CARD_NAME, SHIPPED
 
-MODEL = "ge2e-1"
-VERSION = "1.0.0"
+MODEL = "ge2e-2"
+VERSION = "2.0.0"
 HIDDEN = 256
 LAYERS = 3
 OPSET = 17
@@ -37,6 +39,13 @@ IR_VERSION = 8  # the oldest that fits the opset, so that old ONNX Runtimes read
 
 REFERENCE = Path(__file__).resolve().parent / "reference" / "ge2e.npz"
 MIN_COSINE = 0.99999  # float16 weights cost less than 5e-6
+
+OWN: dict[str, Any] = {
+    "file": gender_encoder.GENDER_NAME,
+    "made_by": "tools/train_gender_network.py",
+    "licence": "Apache-2.0",
+    "trained_on": ["Common Voice 6.1", "LibriSpeech", "speechocean762", "Moroccan digits"],
+}
 
 SOURCES: dict[str, dict[str, str]] = {
     "resemblyzer": {
@@ -227,7 +236,11 @@ def check(folder: Path) -> None:
         samples = values["samples"].astype(np.float32) / 32768
         whole = extractor.extract([samples])
         short = extractor.extract([samples], max_speech_s=float(values["short_s"]))
-        cosines = [float(whole.vector @ values["embedding"]), float(short.vector @ values["short_embedding"])]
+        spoken = slice(ge2e.DIMENSIONS)
+        cosines = [
+            float(whole.vector[spoken] @ values["embedding"]),
+            float(short.vector[spoken] @ values["short_embedding"]),
+        ]
         speech_s = float(np.diff(values["stretches"]).sum()) / extraction.SAMPLE_RATE_HZ
     print(f"cosine to the original: {cosines[0]:.7f}, of short speech {cosines[1]:.7f}")
     if min(cosines) < MIN_COSINE or whole.speech_s != speech_s:
@@ -240,12 +253,15 @@ def main() -> None:
     parser.add_argument("--resemblyzer", type=Path, required=True, help="Resemblyzer-0.1.4-py3-none-any.whl")
     parser.add_argument("--silero", type=Path, required=True, help="silero_vad-6.2.3-py3-none-any.whl")
     parser.add_argument("--out", type=Path, default=SHIPPED / MODEL / "extractor", help="folder to write")
+    shipped = SHIPPED / MODEL / "extractor" / gender_encoder.GENDER_NAME
+    parser.add_argument("--gender", type=Path, default=shipped, help="network that train_gender_network.py wrote")
     arguments = parser.parse_args()
 
     checkpoint, apache = read_wheel(arguments.resemblyzer, SOURCES["resemblyzer"])
     silero, mit = read_wheel(arguments.silero, SOURCES["silero"])
     files = {
         ENCODER_NAME: build_encoder(read_weights(io.BytesIO(checkpoint))),
+        gender_encoder.GENDER_NAME: arguments.gender.read_bytes(),
         extraction.VAD_NAME: silero,
         "LICENSE-resemblyzer.txt": apache,
         "LICENSE-silero-vad.txt": mit,
@@ -255,9 +271,9 @@ def main() -> None:
         "part": "extractor",
         "model": MODEL,
         "version": VERSION,
-        "title": "GE2E speaker encoder of Resemblyzer 0.1.4 on speech found by Silero VAD 6.2.3",
-        "sources": list(SOURCES.values()),
-        "settings": extraction.SPEECH_SETTINGS | ge2e.SETTINGS,
+        "title": "GE2E speaker encoder of Resemblyzer 0.1.4 and a network for gender, on speech of Silero VAD 6.2.3",
+        "sources": [*SOURCES.values(), OWN],
+        "settings": extraction.SPEECH_SETTINGS | {"ge2e": ge2e.SETTINGS, "gender": gender_encoder.SETTINGS},
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     }
     files[CARD_NAME] = (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode()

@@ -3,7 +3,7 @@
 Example:
     >>> import voxgender
     >>> import numpy as np
-    >>> voiceprint = voxgender.Voiceprint("ge2e-1", speech_s=3.0, vector=np.full(256, 1 / 16, np.float32))
+    >>> voiceprint = voxgender.Voiceprint("ge2e-2", speech_s=3.0, vector=np.full(286, 1 / 16, np.float32))
     >>> voxgender.identify(voiceprint)[0].gender in ("male", "female")
     True
 """

@@ -48,7 +48,7 @@ def identify(
         ModelError: Where the model cannot be loaded.
 
     Example:
-        >>> results = identify(np.full((2, 256), 1 / 16))
+        >>> results = identify(np.full((2, 286), 1 / 16))
         >>> len(results), results[0].speech_s
         (2, 10.0)
     """

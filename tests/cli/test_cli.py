@@ -99,7 +99,7 @@ def test_extract_writes_base64_for_curl_to_standard_output(run: Run, recordings:
     code, out, _ = run("extract", recordings / "low.wav", "--base64", "-o", "-")
     assert code == 0
     assert out.endswith("\n")
-    assert decode_voiceprint(decode_base64(out)).model == "ge2e-1"
+    assert decode_voiceprint(decode_base64(out)).model == "ge2e-2"
 
 
 def test_extract_writes_the_same_bytes_to_a_file_and_to_a_pipe(recordings: Path, tmp_path: Path, run: Run) -> None:
@@ -172,7 +172,7 @@ def test_a_prior_shifts_the_log_odds_by_its_logit(run: Run, recordings: Path) ->
 def test_models_lists_what_is_shipped_with_its_parts(run: Run) -> None:
     code, out, _ = run("models")
     assert code == 0
-    assert out.splitlines()[0] == "ge2e-1"
+    assert out.splitlines()[0] == "ge2e-2"
     assert "extractor" in out
     assert "head" in out
 

@@ -60,7 +60,7 @@ def test_evaluate_prints_the_table_and_the_intervals_of_all_adults(evaluated: tu
 
 def test_the_report_names_the_model_and_tells_the_labels_that_pitch_contradicts(evaluated: tuple[str, Path]) -> None:
     told = json.loads((evaluated[1] / "report.json").read_text(encoding="utf-8"))
-    assert told["about"]["model"] == "ge2e-1"
+    assert told["about"]["model"] == "ge2e-2"
     assert told["conditions"][0]["contradicted"] == 2
     assert {"report.html", "report.md", "1-det.svg"} <= {path.name for path in evaluated[1].iterdir()}
 
@@ -71,7 +71,7 @@ def test_card_prints_or_writes_the_model_card_with_the_report_s_figures(
     report = evaluated[1] / "report.json"
     printed = run("card", "--report", report)
     assert printed.exit_code == 0
-    assert printed.stdout.startswith("# Model card: ge2e-1\n")
+    assert printed.stdout.startswith("# Model card: ge2e-2\n")
     assert "| adults | 12 | 12 |" in printed.stdout
     written = run("card", "--report", report, "-o", tmp_path / "CARD.md")
     assert (written.exit_code, written.output) == (0, "")

@@ -17,7 +17,7 @@ from voxgender.core.voiceprint import Layout, Voiceprint, decode_batch, decode_v
 
 Told = tuple[str, bytes, str, bytes] | tuple[type[VoiceprintError], str]
 
-ONE = encode_voiceprint(Voiceprint("ge2e-1", 2.0, np.array([1.0, -0.5], np.float32)))
+ONE = encode_voiceprint(Voiceprint("ge2e-2", 2.0, np.array([1.0, -0.5], np.float32)))
 
 
 def told_one_by_one(batch: Sequence[bytes]) -> list[Told]:
@@ -84,7 +84,7 @@ def test_special_numbers_are_judged_alike(special: list[bytes], first: bytes) ->
 def test_each_special_number_at_each_place_is_judged_alike(
     layout: Layout, key: str, number: str, speech_s: float
 ) -> None:
-    valid = encode_voiceprint(Voiceprint("ge2e-1", speech_s, np.array([1.0, -0.5, 0.25], np.float32)), layout)
+    valid = encode_voiceprint(Voiceprint("ge2e-2", speech_s, np.array([1.0, -0.5, 0.25], np.float32)), layout)
     at = len(valid) - 5 if key == "vector" else valid.index(key.encode() + b"d") + len(key) + 1
     special = valid[:at] + bytes.fromhex(number) + valid[at + 4 :]
     assert_agrees([valid, special, valid])
@@ -101,14 +101,14 @@ def test_a_change_of_any_byte_is_judged_alike(at: int) -> None:
 def test_models_dimensions_and_layouts_may_be_mixed() -> None:
     batch = [
         encode_voiceprint(Voiceprint(model, 1.0 + dimension, np.arange(1, dimension + 1, dtype=np.float32)), layout)
-        for model in ("ge2e-1", "other1")
+        for model in ("ge2e-2", "other1")
         for dimension in (3, 4)
         for layout in ("int8", "float32")
     ]
     assert_agrees(batch)
     assert_agrees(batch[::-1])
     kinds = [(group.model, group.vectors.shape[1]) for group, _ in decode_batch(batch).groups]
-    assert set(kinds) == {("ge2e-1", 3), ("ge2e-1", 4), ("other1", 3), ("other1", 4)}
+    assert set(kinds) == {("ge2e-2", 3), ("ge2e-2", 4), ("other1", 3), ("other1", 4)}
 
 
 @pytest.mark.parametrize("order", [(0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
@@ -124,7 +124,7 @@ def test_a_first_item_with_its_members_in_another_order_is_read_like_the_rest(or
 
 @pytest.mark.parametrize("layout", ["int8", "float32"])
 def test_voiceprints_of_the_common_layout_are_one_group_in_order(layout: Layout) -> None:
-    batch = [encode_voiceprint(Voiceprint("ge2e-1", 1.0 + n, np.array([n + 1.0, 1.0])), layout) for n in range(9)]
+    batch = [encode_voiceprint(Voiceprint("ge2e-2", 1.0 + n, np.array([n + 1.0, 1.0])), layout) for n in range(9)]
     ((group, positions),) = decode_batch(batch).groups
     assert positions.tolist() == list(range(9))
     assert group.speech_s.tolist() == [1.0 + n for n in range(9)]
@@ -134,8 +134,8 @@ def test_voiceprints_of_the_common_layout_are_one_group_in_order(layout: Layout)
 def test_voiceprints_of_the_common_layout_are_not_read_one_by_one(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loud = [Voiceprint("ge2e-1", 1.0, np.full(3, value)) for value in (1e-30, 0.5, 500.0, 1e30)]
-    silent = [Voiceprint("ge2e-1", 0.0, np.full(3, value)) for value in (0.0, 0.5)]
+    loud = [Voiceprint("ge2e-2", 1.0, np.full(3, value)) for value in (1e-30, 0.5, 500.0, 1e30)]
+    silent = [Voiceprint("ge2e-2", 0.0, np.full(3, value)) for value in (0.0, 0.5)]
     batch = [encode_voiceprint(voiceprint, layout) for voiceprint in [*loud, *silent]]
     read: list[bytes] = []
     monkeypatch.setattr(

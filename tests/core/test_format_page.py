@@ -20,7 +20,7 @@ from voxgender.core.voiceprint import (
 )
 
 PAGE = Path(__file__).parents[2] / "docs" / "voiceprint-format.md"
-VOICEPRINT = Voiceprint("ge2e-1", 12.5, np.random.default_rng(5).normal(size=256).astype(np.float32))
+VOICEPRINT = Voiceprint("ge2e-2", 12.5, np.random.default_rng(5).normal(size=286).astype(np.float32))
 
 
 def page_rows(layout: Layout) -> list[tuple[int, int, str]]:

@@ -50,7 +50,7 @@ def test_sums_that_overflow_are_infinite_or_nan_without_a_warning() -> None:
 
 
 def test_a_head_prints_its_model_and_dimension_alone() -> None:
-    assert repr(Head("ge2e-1", np.ones(3, np.float32), 0.0)) == "Head(model='ge2e-1', dimension=3)"
+    assert repr(Head("ge2e-2", np.ones(3, np.float32), 0.0)) == "Head(model='ge2e-2', dimension=3)"
 
 
 def test_a_vector_scores_the_same_bit_by_bit_alone_and_at_any_place_of_any_batch() -> None:

@@ -19,7 +19,7 @@ from voxgender.core.voiceprint import MAX_VOICEPRINT_BYTES, Voiceprint, decode_v
 VALID = {
     "format": "voxgender",
     "version": 1,
-    "model": "ge2e-1",
+    "model": "ge2e-2",
     "speech_length_s": 3.5,
     "scale": 0.5,
     "vector": [1, -2],

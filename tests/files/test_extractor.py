@@ -21,12 +21,16 @@ import voices
 from voxgender.core.errors import AudioError, InputError, ModelError
 from voxgender.files import mel, vad
 from voxgender.files.extraction import Extractor
-from voxgender.files.ge2e import DIMENSIONS
+from voxgender.files.ge2e import DIMENSIONS as SPEAKER_DIMENSIONS
+from voxgender.files.gender_encoder import GENDER_DIMENSIONS
 from voxgender.files.models import SHIPPED
 
-FOLDER = SHIPPED / "ge2e-1" / "extractor"
+FOLDER = SHIPPED / "ge2e-2" / "extractor"
 REFERENCE = Path(__file__).resolve().parents[2] / "tools" / "reference" / "ge2e.npz"
 SECOND = 16_000
+DIMENSIONS = SPEAKER_DIMENSIONS + GENDER_DIMENSIONS
+SPEAKER = slice(SPEAKER_DIMENSIONS)
+"""The part of a vector that the speaker encoder makes."""
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +63,7 @@ def test_the_vector_is_that_of_the_original(extractor: Extractor) -> None:
     with np.load(REFERENCE) as values:
         found = extractor.extract([values["samples"].astype(np.float32) / 32768])
         assert found.speech_s * SECOND == np.diff(values["stretches"]).sum()
-        assert float(found.vector @ values["embedding"]) > 0.99999
+        assert float(found.vector[SPEAKER] @ values["embedding"]) > 0.99999
 
 
 def test_short_speech_is_taken_as_it_is(extractor: Extractor) -> None:
@@ -67,15 +71,15 @@ def test_short_speech_is_taken_as_it_is(extractor: Extractor) -> None:
     with np.load(REFERENCE) as values:
         samples = values["samples"].astype(np.float32) / 32768
         found = extractor.extract([samples], max_speech_s=float(values["short_s"]))
-        assert float(found.vector @ values["short_embedding"]) > 0.99999
+        assert float(found.vector[SPEAKER] @ values["short_embedding"]) > 0.99999
 
 
-def test_a_vector_has_length_one(extractor: Extractor, speech: NDArray[np.float32]) -> None:
-    """Where there is speech, the vector is float32, finite and of length one."""
+def test_the_speaker_s_part_of_a_vector_has_length_one(extractor: Extractor, speech: NDArray[np.float32]) -> None:
+    """Where there is speech, the vector is float32 and finite, and the speaker encoder's part of it has length one."""
     found = extractor.extract([speech])
     assert found.vector.dtype == np.float32
     assert found.vector.shape == (DIMENSIONS,)
-    assert float(np.linalg.norm(found.vector)) == pytest.approx(1.0, abs=1e-6)
+    assert float(np.linalg.norm(found.vector[SPEAKER])) == pytest.approx(1.0, abs=1e-6)
     assert 6.0 < found.speech_s <= 9.0
 
 
@@ -156,10 +160,10 @@ def test_no_speech_at_all_cannot_be_asked_for(extractor: Extractor, most: float)
 
 
 def test_even_a_moment_of_speech_has_a_vector(extractor: Extractor, speech: NDArray[np.float32]) -> None:
-    """One sample of speech, if that is what is asked for, gives a vector of length one and no NaN."""
+    """One sample of speech, if that is what is asked for, gives a speaker's vector of length one and no NaN."""
     found = extractor.extract([speech], max_speech_s=1 / SECOND)
     assert found.speech_s == 1 / SECOND
-    assert float(np.linalg.norm(found.vector)) == pytest.approx(1.0, abs=1e-6)
+    assert float(np.linalg.norm(found.vector[SPEAKER])) == pytest.approx(1.0, abs=1e-6)
 
 
 class AllIsSpeech:
@@ -182,7 +186,8 @@ def test_a_low_level_is_raised_and_a_high_one_kept(
     monkeypatch.setattr(vad, "SpeechFinder", AllIsSpeech)
     at_0_dbfs = speech / np.sqrt(np.mean(np.square(speech)))
     vectors = {
-        level: extractor.extract([np.float32(10 ** (level / 20)) * at_0_dbfs]).vector for level in (-60, -40, -30, -25)
+        level: extractor.extract([np.float32(10 ** (level / 20)) * at_0_dbfs]).vector[SPEAKER]
+        for level in (-60, -40, -30, -25)
     }
     assert float(vectors[-60] @ vectors[-30]) > 0.999999
     assert float(vectors[-40] @ vectors[-30]) > 0.999999
@@ -208,7 +213,7 @@ def test_every_window_weighs_alike(extractor: Extractor, monkeypatch: pytest.Mon
     session = onnxruntime.InferenceSession(str(FOLDER / "encoder.onnx"))
     each = [session.run(None, {"mel": frames[np.newaxis, 77 * at : 77 * at + 160]})[0][0] for at in range(count)]
     mean = np.mean(each, axis=0)
-    whole = extractor.extract([samples]).vector
+    whole = extractor.extract([samples]).vector[SPEAKER]
     assert float(whole @ mean) / float(np.linalg.norm(mean)) > 0.999999
 
 
@@ -253,9 +258,9 @@ def test_human_speech_is_found_and_speakers_are_apart(extractor: Extractor, spee
 
 def test_it_says_what_it_is(extractor: Extractor) -> None:
     """Its model id stands in voiceprints; its repr names folder, model and version."""
-    assert extractor.model == "ge2e-1"
+    assert extractor.model == "ge2e-2"
     assert repr(extractor).startswith(f"Extractor({str(FOLDER)!r})")
-    assert "ge2e-1 1." in repr(extractor)
+    assert "ge2e-2 2." in repr(extractor)
 
 
 def test_a_folder_for_other_settings_is_refused(own_folder: Path) -> None:

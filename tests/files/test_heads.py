@@ -102,7 +102,7 @@ def test_arrays_that_are_no_head_are_refused_whatever_the_card_says(
 def test_the_shipped_model_is_whole_and_its_parts_belong_together() -> None:
     from voxgender.files.models import find_model, load_card
 
-    folder = find_model("ge2e-1")
+    folder = find_model("ge2e-2")
     extractor, (head, _) = load_card(folder / "extractor", "extractor"), heads.load_head(folder / "head")
-    assert extractor.model == head.model == "ge2e-1"
+    assert extractor.model == head.model == "ge2e-2"
     assert head.content["made"]["extractor"]["version"] == extractor.version

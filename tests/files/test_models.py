@@ -136,11 +136,11 @@ def test_no_card_is_refused(tmp_path: Path) -> None:
 
 def test_a_model_is_found_by_name_or_path(tmp_path: Path) -> None:
     """The shipped model is found by its id, any other by its folder, and what is neither is an error that says so."""
-    assert "ge2e-1" in shipped_models()
-    assert find_model("ge2e-1") == SHIPPED / "ge2e-1"
+    assert "ge2e-2" in shipped_models()
+    assert find_model("ge2e-2") == SHIPPED / "ge2e-2"
     assert find_model(tmp_path) == tmp_path
     assert find_model(str(tmp_path)) == tmp_path
-    with pytest.raises(ModelError, match="ge2e-1"):
+    with pytest.raises(ModelError, match="ge2e-2"):
         find_model("ge2e-9")
 
 

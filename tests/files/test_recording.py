@@ -18,7 +18,7 @@ from voxgender.files.extraction import Extractor
 from voxgender.files.models import find_model
 from voxgender.files.recording import extract_voiceprint, read_voiceprint, write_voiceprint
 
-PRINT = Voiceprint("ge2e-1", 2.5, np.linspace(0, 1, 256, dtype=np.float32))
+PRINT = Voiceprint("ge2e-2", 2.5, np.linspace(0, 1, 286, dtype=np.float32))
 DATA = encode_voiceprint(PRINT)
 
 
@@ -28,7 +28,7 @@ def no_extractor() -> NoReturn:
 
 @pytest.fixture(scope="module")
 def extractor() -> Extractor:
-    return Extractor(find_model("ge2e-1") / "extractor")
+    return Extractor(find_model("ge2e-2") / "extractor")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_a_voiceprint_is_read_in_binary_and_as_base64_from_a_file_and_from_bytes
     (tmp_path / "x.wav").write_bytes(content)
     for source in (tmp_path / "x.wav", content):
         found = read_voiceprint(source, no_extractor)
-        assert (found.model, found.speech_s) == ("ge2e-1", 2.5)
+        assert (found.model, found.speech_s) == ("ge2e-2", 2.5)
 
 
 @pytest.mark.parametrize("content", [DATA[:-1], b"{}", base64.b64encode(DATA[:-3])])

@@ -25,7 +25,7 @@ Stretches = list[tuple[int, int]]
 def session() -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(SHIPPED / "ge2e-1" / "extractor" / "vad.onnx"), options)
+    return onnxruntime.InferenceSession(str(SHIPPED / "ge2e-2" / "extractor" / "vad.onnx"), options)
 
 
 @pytest.fixture(scope="module")

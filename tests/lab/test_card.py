@@ -15,14 +15,14 @@ from voxgender.lab.card import model_card
 from voxgender.lab.evaluation import Evaluation
 from voxgender.lab.report import as_json
 
-MODEL = find_model("ge2e-1")
+MODEL = find_model("ge2e-2")
 EXTRACTOR = load_card(MODEL / "extractor", "extractor")
 HEAD = load_head(MODEL / "head")[0]
 
 
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
-    return as_json({"model": "ge2e-1", "data": "split 'dev' | mine"}, [Evaluation.of(condition(), resamples=40)])
+    return as_json({"model": "ge2e-2", "data": "split 'dev' | mine"}, [Evaluation.of(condition(), resamples=40)])
 
 
 def with_made(**made: object) -> Card:

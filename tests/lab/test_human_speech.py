@@ -22,11 +22,11 @@ from voxgender.lab.metrics import figures
 def sample(speech_dir: Path) -> Labelled:
     """A sixth of the adult dev clips, every corpus among them."""
     clips = read_manifest(speech_dir, "dev", "adults")[::6]
-    return load_labelled(clips, find_model("ge2e-1") / "extractor", lambda: None)
+    return load_labelled(clips, find_model("ge2e-2") / "extractor", lambda: None)
 
 
 def test_most_voices_are_told_right(sample: Labelled) -> None:
-    llr = load_scorer("ge2e-1").score(sample.voiceprints).llr.astype(np.float64)
+    llr = load_scorer("ge2e-2").score(sample.voiceprints).llr.astype(np.float64)
     told = figures(llr, sample.is_male, sample.speakers)
     assert told.accuracy >= 0.93
     assert told.cllr is not None
@@ -40,8 +40,8 @@ def test_speech_is_found_in_every_clip_and_most_of_what_a_clip_holds(sample: Lab
 
 
 def test_storing_vectors_as_int8_hardly_moves_an_llr(sample: Labelled) -> None:
-    scorer = load_scorer("ge2e-1")
-    extractor = Extractor(find_model("ge2e-1") / "extractor")
+    scorer = load_scorer("ge2e-2")
+    extractor = Extractor(find_model("ge2e-2") / "extractor")
     exact = [extract_voiceprint(clip.path, extractor, layout="float32") for clip in sample.clips[:20]]
     llr = scorer.score_bytes([encode_voiceprint(voiceprint, "float32") for voiceprint in exact]).llr
     rounded = scorer.score_bytes([encode_voiceprint(voiceprint, "int8") for voiceprint in exact]).llr

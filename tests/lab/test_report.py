@@ -22,7 +22,7 @@ from voxgender.lab.metrics import TITLES
 from voxgender.lab.plots import det_plot, renamed, tippett_plot, with_own_colours
 from voxgender.lab.report import read_report, write_report
 
-ABOUT = {"model": "ge2e-1", "data": "split <dev> | mine"}
+ABOUT = {"model": "ge2e-2", "data": "split <dev> | mine"}
 CLEAN = condition()
 NOISY = condition("noise <10 dB> & $babble$", seed=2, separation=1.0)
 VOID = {"meta", "br", "path", "use", "link", "img"}

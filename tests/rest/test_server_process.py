@@ -205,7 +205,7 @@ def test_the_documents_name_no_other_host(server: ServerProcess) -> None:
 def test_system_info_tells_version_models_and_limits(server: ServerProcess) -> None:
     told = server.client.get("/api/system/info").json()
     assert told["version"]
-    assert told["models"] == ["ge2e-1"]
+    assert told["models"] == ["ge2e-2"]
     assert told["limits"]["max_voiceprints"] == 50_000
     assert server.client.get("/api/system/status").json() == {"status": "ok"}
 

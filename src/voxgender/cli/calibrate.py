@@ -35,7 +35,7 @@ def command(data: Path, output: Path, split: str, model: str, head_version: str)
     card, before = load_head(find_model(model) / PART)
     clips, doubtful = credible(read_manifest(data, split, "adults"))
     labelled = load(clips, extractor_folder(model), "calibration")
-    calibrated = recalibrate(before.head, labelled)
+    calibrated = recalibrate(before, labelled)
     made = dict(card.content["made"]) | {"calibration": told(labelled, split, doubtful)}
     save_head(output / PART, calibrated.head, version=head_version, title=card.title, made=made)
     llr = before.llr(labelled.voiceprints)

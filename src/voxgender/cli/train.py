@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from voxgender.cli.lab import check_writable, credible, data_option, load, need_lab, print_figures, told
 from voxgender.files.heads import PART, save_head
 from voxgender.files.models import DEFAULT_MODEL, extractor_folder, load_card
+
+if TYPE_CHECKING:
+    from voxgender.lab.data import Labelled
 
 COPIES: Final = 4
 """Degraded copies of each training clip."""
@@ -72,10 +75,11 @@ def command(
     clips, doubtful = credible([clip for clip in listed if not {clip.corpus, clip.language} & set(without)])
     voices = [clip.path for clip in clips]
     training = load([*clips, *degraded_copies(clips, copies, TRAINING_SEED)], extractor, "training", voices)
+    children = _children(data, train_split, set(without), extractor, copies, voices)
     others, others_doubtful = credible(read_manifest(data, calibration_split, "adults"))
     heard = [*others, *degraded_copies(others, min(copies, CALIBRATION_COPIES), CALIBRATION_SEED, CALIBRATION_DEGRADED)]
     calibration = load(heard, extractor, "calibration", voices)
-    trained = train_head(training, calibration, parts=card.vector_parts)
+    trained = train_head(training, calibration, parts=card.vector_parts, children=children)
     made = {
         "method": "logistic regression on standardised vectors, speakers and genders balanced, for each part of the "
         "vector; fusion by logistic regression; affine calibration",
@@ -84,6 +88,7 @@ def command(
         "degraded_copies": {"training": copies, "calibration": min(copies, CALIBRATION_COPIES)},
         "excerpts_speech_s": EXCERPT_S,
         "training": told(training, train_split, doubtful),
+        "children": None if children is None else told(children, train_split, 0),
         "calibration": told(calibration, calibration_split, others_doubtful),
     }
     save_head(output / PART, trained.head, version=head_version, title=f"linear head for {card.model}", made=made)
@@ -91,3 +96,19 @@ def command(
     unseen = figures(trained.cross_llr, calibration.is_male, calibration.speakers)
     print_figures([Row("all", "adults", unseen)])
     click.echo(f"written to {output / PART}; use it with --model {output}")
+
+
+def _children(
+    data: Path, split: str, without: set[str], extractor: Path, copies: int, voices: list[Path]
+) -> Labelled | None:
+    """Return the voiceprints of the split's children; None where there are too few to learn from."""
+    from voxgender.lab.copies import degraded_copies
+    from voxgender.lab.manifest import read_manifest
+    from voxgender.lab.training import MIN_SPEAKERS
+
+    clips = [
+        clip for clip in read_manifest(data, split) if clip.is_child and not {clip.corpus, clip.language} & without
+    ]
+    if len({clip.speaker_id for clip in clips}) < MIN_SPEAKERS:
+        return None
+    return load([*clips, *degraded_copies(clips, copies, TRAINING_SEED)], extractor, "children", voices)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from voxgender.core.base64 import decode_base64
 from voxgender.core.calibration import Calibration
+from voxgender.core.child import ChildHead
 from voxgender.core.decision import EQUAL_PRIORS, Decision
 from voxgender.core.errors import InputError, VoiceprintListError, VoiceprintModelError
 from voxgender.core.head import Head
@@ -25,14 +26,22 @@ BLOCK_ITEMS: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class CalibratedHead:
-    """A head and the calibration of its raw scores: what makes LLRs of one model's voiceprints."""
+    """A head and the calibration of its raw scores: what makes LLRs of one model's voiceprints.
+
+    Attributes:
+        head: What gives raw scores.
+        calibration: What makes LLRs of them.
+        child: What makes LLRs of voices that may be children's say less; None where it is not known.
+    """
 
     head: Head
     calibration: Calibration
+    child: ChildHead | None = None
 
     def llr(self, voiceprints: Voiceprints) -> NDArray[np.float64]:
         """Return the LLR of each voiceprint, shape (n,); NaN where nothing can be told, as without speech."""
-        return self.calibration.llr(self.head.raw_scores(voiceprints.vectors), voiceprints.speech_s)
+        llr = self.calibration.llr(self.head.raw_scores(voiceprints.vectors), voiceprints.speech_s)
+        return llr if self.child is None else self.child.soften(llr, voiceprints.vectors)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,9 +124,9 @@ def encode_voiceprint(voiceprint: Voiceprint, layout: Layout = "int8") -> bytes:
             unfit model id; for ``int8`` also values so large or so small that no usable scale holds them.
 
     Example:
-        >>> data = encode_voiceprint(Voiceprint("ge2e-1", 12.5, np.ones(256, np.float32)))
+        >>> data = encode_voiceprint(Voiceprint("ge2e-2", 12.5, np.ones(286, np.float32)))
         >>> len(data), data[:20]
-        (354, b'{i\x06formatSi\tvoxgende')
+        (384, b'{i\x06formatSi\tvoxgende')
     """
     if layout not in get_args(Layout):
         raise VoiceprintError(f"layout is {layout!r}; choose one of {', '.join(get_args(Layout))}")
@@ -163,9 +163,9 @@ def decode_voiceprint(data: bytes) -> Voiceprint:
         VoiceprintError: Where the bytes are no voiceprint of this format; the message says what is wrong.
 
     Example:
-        >>> voiceprint = Voiceprint("ge2e-1", 12.5, np.linspace(-1, 1, 3, dtype=np.float32))
+        >>> voiceprint = Voiceprint("ge2e-2", 12.5, np.linspace(-1, 1, 3, dtype=np.float32))
         >>> decode_voiceprint(encode_voiceprint(voiceprint, "float32"))
-        Voiceprint(model='ge2e-1', speech_s=12.5)
+        Voiceprint(model='ge2e-2', speech_s=12.5)
         >>> decode_voiceprint(encode_voiceprint(voiceprint, "float32")).vector
         array([-1.,  0.,  1.], dtype=float32)
     """
@@ -204,10 +204,10 @@ def decode_batch(items: Sequence[bytes]) -> DecodedBatch:
         The voiceprints as columns, grouped by model, and the errors by position. Nothing is raised for a bad item.
 
     Example:
-        >>> good = encode_voiceprint(Voiceprint("ge2e-1", 3.0, np.ones(4, np.float32)))
+        >>> good = encode_voiceprint(Voiceprint("ge2e-2", 3.0, np.ones(4, np.float32)))
         >>> batch = decode_batch([good, b"{", good])
         >>> [(group.model, rows.tolist()) for group, rows in batch.groups], batch.errors
-        ([('ge2e-1', [0, 2])], {1: VoiceprintError('not a voiceprint: it ends too early (byte 1 of 1)')})
+        ([('ge2e-2', [0, 2])], {1: VoiceprintError('not a voiceprint: it ends too early (byte 1 of 1)')})
     """
     groups: list[tuple[Voiceprints, NDArray[np.int64]]] = []
     errors: dict[int, VoiceprintError] = {}

@@ -192,7 +192,7 @@ def _write(part: Path, graph: Path, model: str, settings: EncoderSettings, told:
         "url": told["url"] or "not told",
         "used_for": "speaker encoder, an unchanged copy of the ONNX file",
     }
-    vad = [entry for entry in shipped.content["sources"] if entry["package"] == _VAD_PACKAGE]
+    vad = [entry for entry in shipped.content["sources"] if entry.get("package") == _VAD_PACKAGE]
     card = {
         "format": CARD_FORMAT,
         "part": "extractor",

@@ -16,6 +16,8 @@ from voxgender.core.errors import AudioError, InputError, ModelError
 from voxgender.files import mel, vad
 from voxgender.files.encoder import ENCODER_NAME, Encoder
 from voxgender.files.ge2e import Ge2eEncoder
+from voxgender.files.gender_encoder import GenderEncoder
+from voxgender.files.joined_encoder import JoinedEncoder
 from voxgender.files.models import Card, load_card
 from voxgender.files.network import load_network
 from voxgender.files.onnx_encoder import load_onnx_encoder
@@ -46,7 +48,7 @@ class Extraction:
     """What was found in one channel.
 
     Attributes:
-        vector: float32, shape (dimensions of the encoder,), of length one; all zeros where there is no speech.
+        vector: float32, shape (dimensions of the encoder,); all zeros where there is no speech.
         speech_s: Length of the speech that was used, in seconds.
     """
 
@@ -84,7 +86,12 @@ class Extractor:
         if "encoder" in of_encoder:
             self._encoder = load_onnx_encoder(self.card.path(ENCODER_NAME), of_encoder, threads)
         else:
-            self._encoder = Ge2eEncoder(self.card, of_encoder, threads)
+            self._encoder = JoinedEncoder(
+                [
+                    Ge2eEncoder(self.card, of_encoder.get("ge2e", {}), threads),
+                    GenderEncoder(self.card, of_encoder.get("gender", {}), threads),
+                ]
+            )
 
     def __repr__(self) -> str:
         return f"Extractor({str(self.card.folder)!r}): {self.card!r}"

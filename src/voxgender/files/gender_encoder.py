@@ -20,7 +20,7 @@ from voxgender.files.network import load_network
 from voxgender.files.windows import Windows
 
 GENDER_NAME: Final = "gender.onnx"
-GENDER_DIMENSIONS: Final = 32
+GENDER_DIMENSIONS: Final = 30
 FEATURES: Final = MelFeatures(
     frame_samples=640, fft_samples=1024, hop_samples=320, bands=64, low_hz=50.0, top_hz=7_600.0
 )

@@ -13,6 +13,7 @@ import numpy as np
 import safetensors.numpy
 
 from voxgender.core.calibration import Calibration
+from voxgender.core.child import ChildHead
 from voxgender.core.errors import InputError, ModelError
 from voxgender.core.head import Head
 from voxgender.core.scorer import CalibratedHead, Scorer
@@ -32,8 +33,8 @@ def load_scorer(name_or_path: str | Path) -> Scorer:
         ModelError: Where there is no such model, or its head is missing, changed or of another kind.
 
     Example:
-        >>> load_scorer("ge2e-1").heads["ge2e-1"].head
-        Head(model='ge2e-1', dimension=256)
+        >>> load_scorer("ge2e-2").heads["ge2e-2"].head
+        Head(model='ge2e-2', dimension=286)
     """
     card, head = load_head(find_model(name_or_path) / PART)
     return Scorer({card.model: head})
@@ -50,13 +51,24 @@ def load_head(folder: Path) -> tuple[Card, CalibratedHead]:
         arrays = safetensors.numpy.load(card.path(ARRAYS_NAME).read_bytes())
         weight, bias = arrays["weight"].astype(np.float32), float(arrays["bias"][0])
         calibration = Calibration(**card.settings["calibration"])
+        child = _child_head(card, arrays)
     except (safetensors.SafetensorError, KeyError, TypeError, IndexError, ValueError) as error:
         raise ModelError(
             f"{folder} holds no head that this version can read ({error}); install the model again"
         ) from None
-    if weight.ndim != 1 or not np.isfinite(weight).all() or not np.isfinite(bias):
+    heads = [Head(card.model, weight, bias), *([] if child is None else [child.head])]
+    if weight.ndim != 1 or not all(
+        head.weight.shape == weight.shape and np.isfinite([*head.weight, head.bias]).all() for head in heads
+    ):
         raise ModelError(f"the head in {folder} has values that are not finite, or a wrong shape; install it again")
-    return card, CalibratedHead(Head(card.model, weight, bias), calibration)
+    return card, CalibratedHead(heads[0], calibration, child)
+
+
+def _child_head(card: Card, arrays: Mapping[str, np.ndarray[Any, Any]]) -> ChildHead | None:
+    if "child" not in card.settings:
+        return None
+    weight, bias = arrays["child_weight"].astype(np.float32), float(arrays["child_bias"][0])
+    return ChildHead(Head(card.model, weight, bias), card.settings["child"]["prior"])
 
 
 def save_head(folder: Path, head: CalibratedHead, *, version: str, title: str, made: Mapping[str, Any]) -> None:
@@ -76,6 +88,10 @@ def save_head(folder: Path, head: CalibratedHead, *, version: str, title: str, m
         "weight": head.head.weight,
         "bias": np.array([head.head.bias], np.float64),
     }
+    settings: dict[str, Any] = {"dimension": len(head.head.weight), "calibration": asdict(head.calibration)}
+    if head.child is not None:
+        arrays |= {"child_weight": head.child.head.weight, "child_bias": np.array([head.child.head.bias], np.float64)}
+        settings["child"] = {"prior": head.child.prior}
     data = safetensors.numpy.save(arrays)
     card = {
         "format": CARD_FORMAT,
@@ -83,7 +99,7 @@ def save_head(folder: Path, head: CalibratedHead, *, version: str, title: str, m
         "model": head.head.model,
         "version": version,
         "title": title,
-        "settings": {"dimension": len(head.head.weight), "calibration": asdict(head.calibration)},
+        "settings": settings,
         "made": dict(made),
         "files": {ARRAYS_NAME: hashlib.sha256(data).hexdigest()},
     }

@@ -20,7 +20,7 @@ from voxgender.core.errors import ModelError
 SHIPPED: Final = Path(__file__).resolve().parent.parent / "models"
 """The folder of the models that come with the package."""
 
-DEFAULT_MODEL: Final = "ge2e-1"
+DEFAULT_MODEL: Final = "ge2e-2"
 """The model that is used where none is named."""
 
 CARD_NAME: Final = "card.json"
@@ -103,7 +103,7 @@ def shipped_models() -> list[str]:
     """Ids of the models that come with the package, in alphabetical order.
 
     >>> shipped_models()
-    ['ge2e-1']
+    ['ge2e-2']
     """
     return sorted(folder.name for folder in SHIPPED.iterdir() if folder.is_dir() and folder.name[0] not in "._")
 
@@ -139,7 +139,7 @@ def extractor_folder(name_or_path: str | Path) -> Path:
     Raises:
         ModelError: There is no such model, or no such extractor.
 
-    >>> extractor_folder("ge2e-1").name
+    >>> extractor_folder("ge2e-2").name
     'extractor'
     """
     folder = find_model(name_or_path)

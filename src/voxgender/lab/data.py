@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from voxgender.core.errors import InputError
 from voxgender.core.voiceprint import Voiceprint, Voiceprints
@@ -122,6 +123,8 @@ def _read_all(
 
 
 def _begin(extractor: Path, voices: Sequence[Path]) -> None:
+    # A process a core: threads inside each would only fight for the cores.
+    threadpool_limits(1)
     _state.update(extractor=extractor, voices=voices)
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold
+from sklearn.model_selection import StratifiedGroupKFold
 
 from voxgender.core.calibration import Calibration
+from voxgender.core.child import ChildHead
 from voxgender.core.errors import InputError
 from voxgender.core.head import Head
 from voxgender.core.scorer import CalibratedHead
@@ -20,6 +21,10 @@ from voxgender.lab.data import Labelled, balanced
 REGULARISATION: Final = 0.003
 """Inverse strength C of the L2 penalty. Strong, because weak penalties fit the corpora instead of the voices: chosen on
 corpora left out of the training."""
+CHILD_REGULARISATION: Final = 0.001
+"""Inverse strength C of the penalty of the head that tells children from adults."""
+CHILD_PRIOR: Final = 0.05
+"""Share of children that is expected. More would take more certainty from women's voices."""
 FOLDS: Final = 5
 MIN_SPEAKERS: Final = 10
 """Fewest speakers of a gender in a split; with fewer, a fold may have none, and no figure means anything."""
@@ -43,6 +48,7 @@ def train_head(
     calibration: Labelled,
     *,
     parts: Sequence[int] = (),
+    children: Labelled | None = None,
     regularisation: float = REGULARISATION,
 ) -> Trained:
     """Train a head on some speakers and calibrate it on others.
@@ -56,6 +62,7 @@ def train_head(
         calibration: What the weights of the parts and the calibration are fitted on; other speakers than those of
             ``training``.
         parts: Values of each part of a vector, in their order; none for vectors of one part.
+        children: Voiceprints of children, of whose like the head will be less sure; None where there are none.
         regularisation: Inverse strength C of the L2 penalty.
 
     Raises:
@@ -63,34 +70,47 @@ def train_head(
     """
     _check_speakers(training, calibration)
     heads = fit_heads(training, parts or (training.voiceprints.vectors.shape[1],), regularisation)
+    child = None if children is None else fit_child_head(training, children)
     of_parts = np.column_stack([head.raw_scores(calibration.voiceprints.vectors) for head in heads])
     cross_llr = np.empty(len(of_parts))
-    for rest, fold in GroupKFold(FOLDS).split(of_parts, groups=calibration.speakers):
+    for rest, fold in _folds(calibration):
         weights, bias = fit_fusion(of_parts, calibration, rest)
         raw = of_parts @ weights + bias
         cross_llr[fold] = fit_calibration(raw, calibration, rest).llr(raw[fold], calibration.voiceprints.speech_s[fold])
     everything = np.arange(len(of_parts))
     head = fused(heads, *fit_fusion(of_parts, calibration, everything))
     raw = head.raw_scores(calibration.voiceprints.vectors)
-    return Trained(CalibratedHead(head, fit_calibration(raw, calibration, everything)), cross_llr)
+    if child is not None:
+        cross_llr = child.soften(cross_llr, calibration.voiceprints.vectors)
+    return Trained(CalibratedHead(head, fit_calibration(raw, calibration, everything), child), cross_llr)
 
 
-def recalibrate(head: Head, calibration: Labelled) -> Trained:
+def recalibrate(before: CalibratedHead, calibration: Labelled) -> Trained:
     """Return a head with a calibration of other data, as of other telephones or languages than it was made for.
 
     Args:
-        head: What gives the raw scores; it stays as it is.
+        before: What gives the raw scores, which stay as they are.
         calibration: What the calibration is fitted on; speakers that the head was not trained on.
 
     Raises:
         InputError: Where there are too few speakers.
     """
     _check_people("calibration", calibration)
-    raw = head.raw_scores(calibration.voiceprints.vectors)
+    raw = before.head.raw_scores(calibration.voiceprints.vectors)
     cross_llr = np.empty(len(raw))
-    for rest, fold in GroupKFold(FOLDS).split(raw, groups=calibration.speakers):
+    for rest, fold in _folds(calibration):
         cross_llr[fold] = fit_calibration(raw, calibration, rest).llr(raw[fold], calibration.voiceprints.speech_s[fold])
-    return Trained(CalibratedHead(head, fit_calibration(raw, calibration, np.arange(len(raw)))), cross_llr)
+    if before.child is not None:
+        cross_llr = before.child.soften(cross_llr, calibration.voiceprints.vectors)
+    return Trained(replace(before, calibration=fit_calibration(raw, calibration, np.arange(len(raw)))), cross_llr)
+
+
+def _folds(data: Labelled) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Give rows to fit on and rows of other speakers, so that each row is among the others once; both have each gender.
+
+    Folds that knew nothing of the gender could leave the rows to fit on without one.
+    """
+    yield from StratifiedGroupKFold(FOLDS).split(data.speakers, data.is_male, groups=data.speakers)
 
 
 def _check_speakers(training: Labelled, calibration: Labelled) -> None:
@@ -160,9 +180,39 @@ def fit_fusion(
         return np.ones(1), 0.0
     is_male = data.is_male[rows]
     scale = of_parts[rows].std(axis=0)
+    # A part that scores all alike tells nothing; any divisor leaves its weight at 0.
+    scale[scale == 0] = 1.0
     model = LogisticRegression(max_iter=1000)
     model.fit(of_parts[rows] / scale, is_male, sample_weight=balanced(np.ones(len(rows)), is_male))
     return np.maximum(model.coef_[0], 0.0) / scale, float(model.intercept_[0])
+
+
+def fit_child_head(adults: Labelled, children: Labelled, prior: float = CHILD_PRIOR) -> ChildHead:
+    """Return the head that tells children from adults.
+
+    Children and adults weigh the same. Half of the adults' weight is on those of the children's corpora, where there
+    are some: what tells two corpora apart must not pass for what tells children apart.
+
+    Args:
+        adults: Voiceprints of adults.
+        children: Voiceprints of children.
+        prior: Share of children that is expected where the head is used.
+    """
+    vectors = np.concatenate((adults.voiceprints.vectors, children.voiceprints.vectors)).astype(np.float64)
+    is_child = np.arange(len(vectors)) >= len(adults.clips)
+    corpora = {clip.corpus for clip in children.clips}
+    beside = np.array([clip.corpus in corpora for clip in adults.clips], bool)
+    weights = np.ones(len(vectors))
+    weights[is_child] /= is_child.sum()
+    for group in (beside, ~beside) if 0 < beside.sum() < len(beside) else (beside | True,):
+        weights[: len(adults.clips)][group] = 1.0 / group.sum()
+    weights[~is_child] /= weights[~is_child].sum()
+    mean, deviation = vectors.mean(axis=0), vectors.std(axis=0)
+    deviation[deviation < 1e-6] = 1.0
+    model = LogisticRegression(C=CHILD_REGULARISATION, max_iter=1000, tol=1e-8)
+    model.fit((vectors - mean) / deviation, is_child, sample_weight=weights * len(weights) / 2)
+    weight, bias = model.coef_[0], float(model.intercept_[0])
+    return ChildHead(Head.of_standardised(adults.voiceprints.model, mean, deviation, weight, bias), prior)
 
 
 def fused(heads: Sequence[Head], weights: NDArray[np.float64], bias: float) -> Head:
@@ -178,29 +228,62 @@ def fit_calibration(raw: NDArray[np.float64], data: Labelled, rows: NDArray[np.i
     Logistic regression under weights that balance the genders gives log odds at even priors, which are LLRs. Each clip
     weighs the same, because clips are what is scored. The LLRs are bounded by the rule of succession: even after ``n``
     speakers without an error, the next one would err with a probability of 1 / (n + 2), so that odds beyond ``n + 1``
-    are more than the data supports.
+    are more than the data supports. Both genders count together: neither end of the scale is taken to be surer.
+
+    Few speakers can show no error at all, and no slope is then too steep; or their slope can come out negative at some
+    speech length. Neither tells how evidence grows with speech, so that one slope for all lengths is fitted instead, to
+    labels that err as seldom as the same rule says. This gives a finite slope to whatever data (Platt, 1999,
+    "Probabilistic outputs for support vector machines", section 2.2, with speakers in place of clips).
 
     Args:
         raw: Raw scores of all the data, shape (n,).
         data: Labels, speakers and speech lengths.
         rows: Which rows to fit on.
+
+    Raises:
+        InputError: Where men do not score above women.
     """
     speech_s = data.voiceprints.speech_s[rows].astype(np.float64)
     shortest, longest = (float(bound) for bound in np.quantile(speech_s, [0.02, 0.98]))
     doublings = np.log2(np.clip(speech_s, shortest, longest))
-    inputs = np.column_stack([raw[rows], raw[rows] * doublings])
     is_male = data.is_male[rows]
+    people = len(np.unique(data.speakers[rows]))
+    # Scores of any unit are fitted alike, because solver and penalty see them in one unit.
+    unit = float(raw[rows].std()) or 1.0
+    score = raw[rows] / unit
+    inputs = np.column_stack([score, score * doublings])
     # C is so large that there is practically no penalty: three numbers on hundreds of clips need none.
     model = LogisticRegression(C=1e6, max_iter=1000, tol=1e-10)
     model.fit(inputs, is_male, sample_weight=balanced(np.ones(len(rows)), is_male))
     slope, slope_per_doubling = (float(value) for value in model.coef_[0])
-    speakers = data.speakers[rows]
-    rarer = min(len(np.unique(speakers[is_male])), len(np.unique(speakers[~is_male])))
+    offset = float(model.intercept_[0])
+    at_ends = slope + slope_per_doubling * np.log2([shortest, longest])
+    if at_ends.min() <= 0 or np.array_equal(model.predict(inputs), is_male):
+        slope, offset = _careful_slope(score, is_male, error=1 / (people + 2))
+        slope_per_doubling = 0.0
     return Calibration(
-        slope=slope,
-        slope_per_doubling=slope_per_doubling,
-        offset=float(model.intercept_[0]),
-        bound=float(np.log(rarer + 1)),
+        slope=slope / unit,
+        slope_per_doubling=slope_per_doubling / unit,
+        offset=offset,
+        bound=float(np.log(people + 1)),
         min_speech_s=shortest,
         max_speech_s=longest,
     )
+
+
+def _careful_slope(score: NDArray[np.float64], is_male: NDArray[np.bool_], error: float) -> tuple[float, float]:
+    """Return slope and offset of LLRs as if each label were wrong with some probability."""
+    model = LogisticRegression(C=1e6, max_iter=1000, tol=1e-10)
+    weights = balanced(np.ones(len(score)), is_male)
+    model.fit(
+        np.tile(score, 2)[:, np.newaxis],
+        np.concatenate((is_male, ~is_male)),
+        sample_weight=np.concatenate((weights * (1 - error), weights * error)),
+    )
+    slope, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
+    if slope <= 0:
+        raise InputError(
+            "the head's scores of men do not lie above those of women in the calibration data; check its labels, or "
+            "calibrate on more speakers"
+        )
+    return slope, offset
