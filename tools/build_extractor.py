@@ -41,10 +41,13 @@ REFERENCE = Path(__file__).resolve().parent / "reference" / "ge2e.npz"
 MIN_COSINE = 0.99999  # float16 weights cost less than 5e-6
 
 OWN: dict[str, Any] = {
+    "package": "voxgender",
+    "version": VERSION,
     "file": gender_encoder.GENDER_NAME,
-    "made_by": "tools/train_gender_network.py",
     "licence": "Apache-2.0",
-    "trained_on": ["Common Voice 6.1", "LibriSpeech", "speechocean762", "Moroccan digits"],
+    "authors": "the voxgender authors",
+    "used_for": "network that hears gender, trained by tools/train_gender_network.py on Common Voice 6.1, LibriSpeech, "
+    "speechocean762 and Moroccan digits",
 }
 
 SOURCES: dict[str, dict[str, str]] = {
