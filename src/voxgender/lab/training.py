@@ -24,8 +24,8 @@ corpora left out of the training."""
 CHILD_REGULARISATION: Final = 0.001
 """Inverse strength C of the penalty of the head that tells children from adults."""
 CHILD_PRIOR: Final = 0.08
-"""Share of children that is expected: on the calibration speakers, the least with which at most a fifth of the wrong answers
-for children are above 90 %. It costs 0.018 of Cllr on adults; each further 0.01 costs 0.002."""
+"""Share of children that is expected: on the calibration speakers, the least with which at most a fifth of the wrong
+answers on children are above 90 %. It costs 0.014 of Cllr on adults whose label the pitch does not contradict."""
 FOLDS: Final = 5
 MIN_SPEAKERS: Final = 10
 """Fewest speakers of a gender in a split; with fewer, a fold may have none, and no figure means anything."""
