@@ -37,16 +37,17 @@ constraints:
 	$(PYTHON) tools/pin_versions.py > constraints.txt.new
 	mv constraints.txt.new constraints.txt
 
-# Rebuilds the shipped model from labelled recordings, as docs/accuracy.md tells; needs PyTorch, and about an hour.
-DATA ?= ../shared/speech
+# Rebuilds the shipped model from a folder of labelled recordings, as docs/accuracy.md tells: make model DATA=FOLDER
+# It needs PyTorch (a download of gigabytes) and about an hour.
 MODEL := src/voxgender/models/ge2e-2
 model: $(VENV)/.dev
+	@test -f "$(DATA)/manifest.csv" || { echo "make model DATA=FOLDER, where FOLDER holds manifest.csv"; exit 1; }
 	$(PIP) install --constraint constraints.txt torch==2.13.0
 	$(PIP) download --no-deps --dest build resemblyzer==0.1.4 silero-vad==6.2.3
-	$(BIN)/python tools/train_gender_network.py --data $(DATA)
+	$(BIN)/python tools/train_gender_network.py --data $(DATA) --out build/gender.onnx
 	$(BIN)/python tools/build_extractor.py --resemblyzer build/[Rr]esemblyzer-0.1.4-py3-none-any.whl \
-		--silero build/silero_vad-6.2.3-py3-none-any.whl
-	$(BIN)/voxgender train --data $(DATA) --output $(MODEL)
+		--silero build/silero_vad-6.2.3-py3-none-any.whl --gender build/gender.onnx
+	$(BIN)/voxgender train --data $(DATA) --output $(MODEL) --head-version 2
 	$(BIN)/voxgender evaluate --data $(DATA) --model $(MODEL) --stress --output build/report
 	$(BIN)/voxgender card --model $(MODEL) --report build/report/report.json --output $(MODEL)/CARD.md
 	cp $(MODEL)/CARD.md docs/model-card.md

@@ -14,11 +14,9 @@ from voxgender.core.errors import InputError
 from voxgender.core.voiceprint import encode_voiceprint
 from voxgender.files.extraction import Extractor
 from voxgender.files.heads import load_scorer
-from voxgender.files.models import find_model
+from voxgender.files.models import DEFAULT_MODEL, find_model
 from voxgender.files.recording import extract_voiceprint
 from voxgender.lab.manifest import read_manifest
-
-MODEL = "ge2e-2"
 
 
 def main() -> None:
@@ -27,8 +25,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
     parser.add_argument("--split", default="dev")
     arguments = parser.parse_args()
-    extractor = Extractor(find_model(MODEL) / "extractor")
-    scorer = load_scorer(MODEL)
+    extractor = Extractor(find_model(DEFAULT_MODEL) / "extractor")
+    scorer = load_scorer(DEFAULT_MODEL)
     exact = []
     for clip in read_manifest(arguments.data, arguments.split, "adults"):
         try:

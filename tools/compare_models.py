@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from voxgender.files.heads import load_scorer
+from voxgender.files.models import extractor_folder
 from voxgender.lab.data import load_labelled
 from voxgender.lab.manifest import read_manifest
 from voxgender.lab.metrics import figures
@@ -26,7 +27,7 @@ def main() -> None:
     clips = read_manifest(arguments.data, arguments.split, "adults")
     scores = []
     for model in arguments.models:
-        data = load_labelled(clips, model / "extractor", lambda: None)
+        data = load_labelled(clips, extractor_folder(model), lambda: None)
         scores.append(load_scorer(model).score(data.voiceprints).llr.astype(np.float64))
         told = figures(scores[-1], data.is_male, data.speakers)
         print(f"{model}: accuracy {told.accuracy:.1%}, Cllr {told.cllr:.3f}, minCllr {told.min_cllr:.3f}")

@@ -1,7 +1,7 @@
 """Trains the small network of the shipped model that hears gender, and writes it as ONNX.
 
     pip install -e '.[media,train,tools]' torch==2.13.0
-    python tools/train_gender_network.py --data ../shared/speech
+    python tools/train_gender_network.py --data FOLDER
 
 It needs PyTorch, which neither the package nor its tests do. The data is the adults of the split ``train``, without
 those whose label the pitch contradicts. Each clip is heard clean and in several random degradations, which takes most
@@ -31,7 +31,7 @@ from voxgender.core.errors import InputError
 from voxgender.files import gender_encoder
 from voxgender.files.extraction import VAD_NAME
 from voxgender.files.mel import MelFrames
-from voxgender.files.models import DEFAULT_MODEL, SHIPPED, extractor_folder
+from voxgender.files.models import DEFAULT_MODEL, extractor_folder
 from voxgender.files.network import load_network
 from voxgender.files.vad import SpeechFinder
 from voxgender.lab.degradation import Degrader, parse_degradation, random_degradation, read_samples
@@ -349,9 +349,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--features", type=Path, help="file to keep the features in, for the next run")
-    default = SHIPPED / DEFAULT_MODEL / "extractor" / gender_encoder.GENDER_NAME
-    parser.add_argument("--out", type=Path, default=default, help="ONNX file to write")
+    parser.add_argument("--features", type=Path, help="file (.npz) to keep this data's features in")
+    parser.add_argument("--out", type=Path, default=Path("build/gender.onnx"), help="ONNX file to write")
     arguments = parser.parse_args()
     torch.manual_seed(arguments.seed)
     torch.set_num_threads(arguments.threads)
@@ -375,6 +374,7 @@ def main() -> None:
     print(f"{len(rows)} of {len(clips)} clips")
     examples = Examples([clips[row] for row in rows], [[v[row] for row in rows] for v in versions], arguments.seed)
     network = train(examples, arguments.steps)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_bytes(to_onnx(network))
     print(f"{arguments.out.stat().st_size:,} bytes in {arguments.out}")
     check(network, arguments.out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -172,3 +173,17 @@ def test_without_data_or_a_folder_to_write_to_it_is_wrong_usage(run: Run, corpus
         code, out, err = run("calibrate", *arguments)
         assert (code, out) == (2, "")
         assert "Traceback" not in err
+
+
+def test_a_head_whose_card_does_not_tell_how_it_was_made_is_calibrated_too(
+    run: Run, corpus: Path, model: Path, tmp_path: Path
+) -> None:
+    bare = Path(shutil.copytree(model, tmp_path / "bare"))
+    card = json.loads((bare / "head/card.json").read_text())
+    del card["made"]
+    (bare / "head/card.json").write_text(json.dumps(card))
+    code, _, err = run("calibrate", "--data", corpus, "--model", bare, "-o", tmp_path / "out")
+    assert code == 0, err
+    told = json.loads((tmp_path / "out/head/card.json").read_text())
+    assert told["version"] == f"{card['version']}+calibrated"
+    assert told["made"]["calibration"]["speakers"] == ADULTS

@@ -82,8 +82,10 @@ def test_an_encoder_is_imported_trained_and_tells_genders(run: Run, speech: Path
     code, out, err = run("models", "import", graph, "--id", "toy-1", "--preset", "waveform", "-o", model)
     assert (code, err) == (0, "")
     assert "vectors of 24 values" in out
-    code, out, err = run("train", "--data", speech, "--model", model, "-o", model)
+    imported, model = model, tmp_path / "trained"
+    code, out, err = run("train", "--data", speech, "--model", imported, "-o", model)
     assert code == 0, err
+    assert (model / "extractor/encoder.onnx").read_bytes() == (imported / "extractor/encoder.onnx").read_bytes()
     files = [speech / f"{number}.wav" for number in range(40, 44)]
     assert genders(run, model, files) == ["male", "female"] * 2
     assert run("extract", "--model", model, *files, "-o", tmp_path / "prints")[0] == 0

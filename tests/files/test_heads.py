@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import safetensors.numpy
 
 from voxgender.core.calibration import Calibration
+from voxgender.core.child import ChildHead
 from voxgender.core.errors import ModelError
 from voxgender.core.head import Head
 from voxgender.core.scorer import CalibratedHead
@@ -42,6 +44,32 @@ def test_a_head_is_read_as_it_was_written(folder: Path) -> None:
     assert head.calibration == HEAD.calibration
     assert head.head.bias == HEAD.head.bias
     assert np.array_equal(head.head.weight, HEAD.head.weight)
+
+
+def test_a_head_that_knows_children_is_read_as_it_was_written(tmp_path: Path) -> None:
+    child = ChildHead(Head("mine", np.array([2.5, 0.5], np.float32), bias=-0.75), prior=0.125)
+    heads.save_head(tmp_path, replace(HEAD, child=child), version="2", title="made in a test", made={})
+    loaded = heads.load_head(tmp_path)[1].child
+    assert loaded is not None
+    assert (loaded.prior, loaded.head.bias, loaded.head.weight.tolist()) == (0.125, -0.75, [2.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda card: card["settings"].update(child={}),
+        lambda card: card["settings"].update(child={"prior": 0.1}),
+        lambda card: card["settings"].update(dimension=3),
+        lambda card: card["settings"].pop("dimension"),
+    ],
+    ids=["no share", "no weights of children", "another dimension", "no dimension"],
+)
+def test_a_card_that_does_not_fit_its_arrays_is_refused(
+    folder: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    rewrite(folder, change)
+    with pytest.raises(ModelError, match="install"):
+        heads.load_head(folder)
 
 
 def test_a_model_folder_gives_the_scorer_of_its_model_alone(folder: Path) -> None:

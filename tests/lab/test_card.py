@@ -55,7 +55,7 @@ def test_the_card_names_each_source_and_each_corpus_with_its_licence() -> None:
         calibration={"corpora": ["a"]},
     )
     text = model_card(EXTRACTOR, head)
-    assert "| a | training and calibration | CC0-1.0 |" in text
+    assert "| a | training, calibration | CC0-1.0 |" in text
     assert r"| b\_c | training | CC-BY-4.0, MIT |" in text
     assert "| a | training | not told by the card |" in model_card(EXTRACTOR, with_made(training={"corpora": ["a"]}))
 

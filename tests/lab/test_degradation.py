@@ -228,6 +228,17 @@ def test_babble_is_made_of_the_given_voices_alone_each_at_the_same_level(degrade
     assert loud + faint > 0.99 * power(babble, 0, RATE_HZ)
 
 
+def test_babble_does_without_recordings_that_cannot_be_read_and_without_voiceprints(tmp_path: Path) -> None:
+    (tmp_path / "broken.wav").write_bytes(b"RIFF of nothing")
+    (tmp_path / "stored.vp").write_bytes(b"{")
+    soundfile.write(tmp_path / "voice.wav", tone(300.0), 16_000)
+    rng = np.random.default_rng(1)
+    heard = Degrader([tmp_path / "broken.wav", tmp_path / "voice.wav"]).babble(16_000, rng)
+    assert power(heard, 250, 350) > 0.9 * power(heard, 0, 8_000)
+    with pytest.raises(InputError, match="needs recordings"):
+        Degrader([tmp_path / "stored.vp"]).babble(16_000, rng)
+
+
 def test_babble_without_voices_is_told_with_the_remedy() -> None:
     with pytest.raises(InputError, match=r"babble needs recordings .*name a manifest"):
         after(Degrader(), VOICE, "babble:10")

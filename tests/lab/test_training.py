@@ -204,3 +204,32 @@ def test_a_manifest_that_cannot_be_used_is_told_with_what_is_wrong(
         (tmp_path / "manifest.csv").write_text(manifest, encoding="latin-1")
     with pytest.raises(InputError, match=reason):
         read_manifest(tmp_path, "train" if "unknown" in reason else "dev")
+
+
+def test_children_of_whom_the_head_was_told_are_scored_nearer_to_50_percent() -> None:
+    """Their voices lie aside of men's and women's; adults are scored almost as without them."""
+    aside = np.random.default_rng(98).normal(size=DIMENSION).astype(np.float32)
+    training, calibration, children = labelled(1, 1000), labelled(2, 1000), labelled(3, 200)
+    moved = children.voiceprints.vectors + 0.5 * aside
+    children = replace(children, voiceprints=replace(children.voiceprints, vectors=moved))
+    without, knowing = (train_head(training, calibration, children=known).head for known in (None, children))
+    before, after = without.llr(children.voiceprints), knowing.llr(children.voiceprints)
+    assert np.mean(np.abs(after)) < 0.5 * np.mean(np.abs(before))
+    adults = labelled(4, 300).voiceprints
+    assert np.mean(np.abs(knowing.llr(adults))) > 0.8 * np.mean(np.abs(without.llr(adults)))
+
+
+def test_voiceprints_of_children_from_another_model_are_refused() -> None:
+    children = labelled(3, 50)
+    shorter = replace(children, voiceprints=replace(children.voiceprints, vectors=children.voiceprints.vectors[:, :5]))
+    with pytest.raises(InputError, match="of children have 5 values"):
+        train_head(labelled(1), labelled(2), children=shorter)
+
+
+def test_what_is_left_out_must_be_there(corpus: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "voxgender", "train", "--data", str(corpus), "-o", str(tmp_path / "mine")]
+    for name, message in (("typo", "no corpus and no language"), ("made", "leaves no clips")):
+        done = subprocess.run([*command, "--without", name], capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr

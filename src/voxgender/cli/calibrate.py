@@ -10,7 +10,7 @@ from voxgender.cli.files import model_option
 from voxgender.cli.lab import check_writable, credible, data_option, load, need_lab, print_figures, told
 from voxgender.cli.train import output_option
 from voxgender.files.heads import PART, load_head, save_head
-from voxgender.files.models import extractor_folder, find_model
+from voxgender.files.models import extractor_folder, find_model, take_extractor
 
 
 @click.command("calibrate")
@@ -18,8 +18,8 @@ from voxgender.files.models import extractor_folder, find_model
 @output_option
 @click.option("--split", default="dev", show_default=True, help="Split that the LLRs are calibrated on.")
 @model_option
-@click.option("--head-version", default="1", show_default=True, help="Version that the new head's card tells.")
-def command(data: Path, output: Path, split: str, model: str, head_version: str) -> None:
+@click.option("--head-version", help="Version that the new head's card tells.  [default: the old one and +calibrated]")
+def command(data: Path, output: Path, split: str, model: str, head_version: str | None) -> None:
     """Calibrate a model's LLRs on the adults of labelled speech, as it is in the field, and write the head anew.
 
     The weights stay; only how sure the answers are changes. It needs at least ten speakers of each gender whom the
@@ -36,8 +36,20 @@ def command(data: Path, output: Path, split: str, model: str, head_version: str)
     clips, doubtful = credible(read_manifest(data, split, "adults"))
     labelled = load(clips, extractor_folder(model), "calibration")
     calibrated = recalibrate(before, labelled)
-    made = dict(card.content["made"]) | {"calibration": told(labelled, split, doubtful)}
-    save_head(output / PART, calibrated.head, version=head_version, title=card.title, made=made)
+    before_made = card.content.get("made")
+    made = dict(before_made) if isinstance(before_made, dict) else {}
+    copies = made.get("degraded_copies")
+    if isinstance(copies, dict):
+        made["degraded_copies"] = copies | {"calibration": 0}
+    made["calibration"] = told(labelled, split, doubtful)
+    save_head(
+        output / PART,
+        calibrated.head,
+        version=head_version or f"{card.version}+calibrated",
+        title=card.title,
+        made=made,
+    )
+    take_extractor(model, output)
     llr = before.llr(labelled.voiceprints)
     print_figures(
         [

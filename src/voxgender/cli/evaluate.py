@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from voxgender.core.scorer import Scorer
     from voxgender.lab.data import Labelled
     from voxgender.lab.evaluation import Evaluation
-    from voxgender.lab.manifest import Clip
 
 PRINTED: tuple[str, ...] = ("all", "corpus", "speech", "gender")
 """Groups that are printed; the report has all of them."""
@@ -74,7 +73,7 @@ def command(data: Path, split: str, model: str, stress: bool, output: Path | Non
     print_figures(row for row in rows if row.group in PRINTED)
     print_intervals(rows[0])
     if stress:
-        evaluations += _stressed(clips, extractor.folder, scorer, labelled, pitch_hz)
+        evaluations += _stressed(extractor.folder, scorer, labelled, pitch_hz)
         click.echo()
         print_figures(
             replace(row, group=evaluation.condition.name)
@@ -92,19 +91,26 @@ def command(data: Path, split: str, model: str, stress: bool, output: Path | Non
 
 
 def _stressed(
-    clips: list[Clip],
     extractor: Path,
     scorer: Scorer,
     clean: Labelled,
     pitch_hz: NDArray[np.float64] | None,
 ) -> Iterator[Evaluation]:
-    """Give the evaluation of each stress; the pitch is that of the clean recordings."""
+    """Give the evaluation of each stress; the pitch is that of the clean recordings.
+
+    Only recordings that could be read are heard again. A stress under which none holds speech is told and left out.
+    """
     from voxgender.lab.evaluation import Condition, Evaluation
     from voxgender.lab.stress import STRESSES
 
     pitch_of = {} if pitch_hz is None else dict(zip((clip.path for clip in clean.clips), pitch_hz, strict=True))
-    voices = [clip.path for clip in clips if not clip.is_child]
+    clips = [*clean.clips, *clean.no_speech]
+    voices = [clip.path for clip in clips if not clip.is_child] or [clip.path for clip in clips]
     for stress in STRESSES:
-        labelled = load(stress.of(clips), extractor, stress.name, voices)
+        try:
+            labelled = load(stress.of(clips), extractor, stress.name, voices)
+        except InputError as error:
+            click.echo(f"voxgender: {stress.name}: {error}", err=True)
+            continue
         known = np.array([pitch_of.get(clip.path, np.nan) for clip in labelled.clips]) if pitch_of else None
         yield Evaluation.of(Condition.scored(stress.name, scorer, labelled, known))

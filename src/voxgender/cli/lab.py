@@ -1,4 +1,4 @@
-"""What ``train`` and ``evaluate`` share: the data options, loading with a progress bar, and the table of figures."""
+"""What the laboratory's commands share: the data options, loading with a progress bar, and the table of figures."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ _NEEDED: Final = {
     "jinja2": "Jinja2",
     "pyroomacoustics": "pyroomacoustics",
     "av": "PyAV",
+    "threadpoolctl": "threadpoolctl",
 }
 
 data_option = click.option(

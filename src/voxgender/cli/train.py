@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
+import numpy as np
 
 from voxgender.cli.lab import check_writable, credible, data_option, load, need_lab, print_figures, told
+from voxgender.core.errors import InputError
 from voxgender.files.heads import PART, save_head
-from voxgender.files.models import DEFAULT_MODEL, extractor_folder, load_card
+from voxgender.files.models import DEFAULT_MODEL, extractor_folder, load_card, take_extractor
 
 if TYPE_CHECKING:
     from voxgender.lab.data import Labelled
+    from voxgender.lab.manifest import Clip
 
 COPIES: Final = 4
 """Degraded copies of each training clip."""
@@ -71,8 +74,7 @@ def command(
 
     extractor = extractor_folder(model)
     card = load_card(extractor, "extractor")
-    listed = read_manifest(data, train_split, "adults")
-    clips, doubtful = credible([clip for clip in listed if not {clip.corpus, clip.language} & set(without)])
+    clips, doubtful = credible(_chosen(read_manifest(data, train_split, "adults"), without))
     voices = [clip.path for clip in clips]
     training = load([*clips, *degraded_copies(clips, copies, TRAINING_SEED)], extractor, "training", voices)
     children = _children(data, train_split, set(without), extractor, copies, voices)
@@ -82,20 +84,33 @@ def command(
     trained = train_head(training, calibration, parts=card.vector_parts, children=children)
     made = {
         "method": "logistic regression on standardised vectors, speakers and genders balanced, for each part of the "
-        "vector; fusion by logistic regression; affine calibration",
+        "vector; fusion by logistic regression; affine calibration; a second head for children's voices",
         "regularisation_c": REGULARISATION,
         "extractor": {"model": card.model, "version": card.version},
         "degraded_copies": {"training": copies, "calibration": min(copies, CALIBRATION_COPIES)},
         "excerpts_speech_s": EXCERPT_S,
+        "left_out": sorted(without),
         "training": told(training, train_split, doubtful),
         "children": None if children is None else told(children, train_split, 0),
         "calibration": told(calibration, calibration_split, others_doubtful),
     }
     save_head(output / PART, trained.head, version=head_version, title=f"linear head for {card.model}", made=made)
+    take_extractor(model, output)
     click.echo("calibration clips and their copies, each scored by a calibration of the other speakers:")
     unseen = figures(trained.cross_llr, calibration.is_male, calibration.speakers)
     print_figures([Row("all", "adults", unseen)])
     click.echo(f"written to {output / PART}; use it with --model {output}")
+
+
+def _chosen(clips: list[Clip], without: tuple[str, ...]) -> list[Clip]:
+    """Return the clips of no corpus and language that is left out."""
+    for name in without:
+        if not any(name in (clip.corpus, clip.language) for clip in clips):
+            raise InputError(f"--without {name}: no corpus and no language of the training split has this name")
+    kept = [clip for clip in clips if not {clip.corpus, clip.language} & set(without)]
+    if not kept:
+        raise InputError("--without leaves no clips to train on")
+    return kept
 
 
 def _children(
@@ -106,9 +121,13 @@ def _children(
     from voxgender.lab.manifest import read_manifest
     from voxgender.lab.training import MIN_SPEAKERS
 
-    clips = [
-        clip for clip in read_manifest(data, split) if clip.is_child and not {clip.corpus, clip.language} & without
-    ]
+    listed = [clip for clip in read_manifest(data, split) if clip.is_child]
+    clips = [clip for clip in listed if not {clip.corpus, clip.language} & without]
     if len({clip.speaker_id for clip in clips}) < MIN_SPEAKERS:
         return None
-    return load([*clips, *degraded_copies(clips, copies, TRAINING_SEED)], extractor, "children", voices)
+    try:
+        heard = load([*clips, *degraded_copies(clips, copies, TRAINING_SEED)], extractor, "children", voices)
+    except InputError as error:
+        click.echo(f"voxgender: trained without children: {error}", err=True)
+        return None
+    return heard if len(np.unique(heard.speakers)) >= MIN_SPEAKERS else None

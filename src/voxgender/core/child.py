@@ -20,7 +20,8 @@ class ChildHead:
     """A head that tells children from adults, and how many children to expect.
 
     Attributes:
-        head: Its raw score is the natural logarithm of the likelihood ratio of a child's voice against an adult's.
+        head: Its raw score is taken for the natural logarithm of the likelihood ratio of a child's voice against an
+            adult's. It comes from logistic regression, and no calibration follows: labelled children are too few.
         prior: Share of children among the speakers, above 0 and below 1.
     """
 

@@ -43,7 +43,7 @@ class Head:
         return f"Head(model={self.model!r}, dimension={len(self.weight)})"
 
     def raw_scores(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the uncalibrated score of each vector; larger speaks more for a male voice.
+        """Return the uncalibrated score of each vector; larger speaks more for what was looked for, like a male voice.
 
         A vector has the same score, bit by bit, alone and in every batch.
 

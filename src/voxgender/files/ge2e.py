@@ -1,4 +1,4 @@
-"""The encoder of the shipped model: mel features in windows through the GE2E network, and the mean of what it says."""
+"""The shipped speaker encoder: mel features in windows through the GE2E network, and the mean of what it says."""
 
 from __future__ import annotations
 

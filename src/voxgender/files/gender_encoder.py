@@ -95,7 +95,7 @@ class OpenGender:
 
 
 class GenderFrames:
-    """The windows of features that the network sees, of a channel's speech; training uses the same."""
+    """The windows of features that the network sees, of a channel's speech."""
 
     def __init__(self) -> None:
         self._mel = MelFrames(FEATURES)

@@ -57,9 +57,8 @@ def load_head(folder: Path) -> tuple[Card, CalibratedHead]:
             f"{folder} holds no head that this version can read ({error}); install the model again"
         ) from None
     heads = [Head(card.model, weight, bias), *([] if child is None else [child.head])]
-    if weight.ndim != 1 or not all(
-        head.weight.shape == weight.shape and np.isfinite([*head.weight, head.bias]).all() for head in heads
-    ):
+    shape = (card.settings.get("dimension"),)
+    if not all(head.weight.shape == shape and np.isfinite([*head.weight, head.bias]).all() for head in heads):
         raise ModelError(f"the head in {folder} has values that are not finite, or a wrong shape; install it again")
     return card, CalibratedHead(heads[0], calibration, child)
 

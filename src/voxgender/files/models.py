@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from voxgender.core.errors import ModelError
+from voxgender.core.errors import InputError, ModelError
 
 SHIPPED: Final = Path(__file__).resolve().parent.parent / "models"
 """The folder of the models that come with the package."""
@@ -151,6 +152,22 @@ def extractor_folder(name_or_path: str | Path) -> Path:
     raise ModelError(
         f"{folder} has a head for the model {model!r}, whose extractor is not here; put it in {folder / 'extractor'}"
     )
+
+
+def take_extractor(name_or_path: str | Path, folder: Path) -> None:
+    """Copy a model's extractor into another model folder, where a head for it was written, unless it is a shipped one.
+
+    Raises:
+        InputError: Where it cannot be written.
+        ModelError: There is no such model, or no such extractor.
+    """
+    source, target = extractor_folder(name_or_path), folder / "extractor"
+    if source.parent.parent == SHIPPED or target.exists():
+        return
+    try:
+        shutil.copytree(source, target)
+    except OSError as error:
+        raise InputError(f"the extractor cannot be written to {target}: {error}") from None
 
 
 def _read_card(path: Path) -> dict[str, Any]:

@@ -39,6 +39,7 @@ def model_card(extractor: Card, head: Card, report: Mapping[str, Any] | None = N
         bound=None if bound is None else {"llr": bound, "probability": float(expit(bound))},
         corpora=_corpora(made),
         about=None if report is None else report["about"],
+        calibrated_on=(made.get("calibration") or {}).get("split"),
         conditions=[] if report is None else [_condition(condition) for condition in report["conditions"]],
         fairness=[] if report is None else _fairness(report["conditions"][0]),
         min_speakers=MIN_SPEAKERS,
@@ -49,7 +50,7 @@ def _corpora(made: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Each corpus with what it was used for and the licences that the head's card tells."""
     uses: dict[str, list[str]] = {}
     licences: dict[str, set[str]] = {}
-    for use in ("training", "calibration"):
+    for use in ("training", "children", "calibration"):
         told = made.get(use)
         if not isinstance(told, dict):
             continue
@@ -57,7 +58,7 @@ def _corpora(made: Mapping[str, Any]) -> list[dict[str, Any]]:
             uses.setdefault(name, []).append(use)
             licences.setdefault(name, set()).update((told.get("licences") or {}).get(name, ()))
     return [
-        {"name": name, "uses": " and ".join(uses[name]), "licences": ", ".join(sorted(licences[name]))}
+        {"name": name, "uses": ", ".join(uses[name]), "licences": ", ".join(sorted(licences[name]))}
         for name in sorted(uses)
     ]
 

@@ -26,6 +26,7 @@ from scipy.signal import butter, fftconvolve, firwin2, sosfilt
 from voxgender.core.errors import AudioError, InputError
 from voxgender.files.audio import open_audio
 from voxgender.files.extraction import SAMPLE_RATE_HZ
+from voxgender.files.recording import SUFFIX
 
 TELEPHONE_HZ: Final = 8_000
 Samples = NDArray[np.float32]
@@ -114,13 +115,14 @@ class Degrader:
     """Degrades recordings.
 
     Args:
-        voices: Recordings that babble is mixed from; best those of training speakers. Each is kept in memory once it
-            was used, and only BABBLE_RECORDINGS of them are ever used.
+        voices: Recordings that babble is mixed from; best those of training speakers. Voiceprint files are left out.
+            Each is kept in memory once it was used, and only BABBLE_RECORDINGS of them are ever used.
     """
 
     def __init__(self, voices: Sequence[Path] = ()) -> None:
-        self._voices = voices[:: max(1, -(-len(voices) // BABBLE_RECORDINGS))]
-        self._read = cache(read_samples)
+        recordings = [voice for voice in voices if voice.suffix != SUFFIX]
+        self._voices = recordings[:: max(1, -(-len(recordings) // BABBLE_RECORDINGS))]
+        self._read = cache(_samples_or_none)
 
     def degrade(self, samples: Samples, steps: Sequence[Step], seed: int) -> Samples:
         """Return the samples after all steps: as many, give or take one.
@@ -146,14 +148,26 @@ class Degrader:
         return np.clip(samples, -1.0, 1.0)
 
     def babble(self, count: int, rng: np.random.Generator) -> Samples:
-        """Return the voices of some recordings at once, each at the same level, at least ``count`` samples."""
+        """Return the voices of some recordings at once, each at the same level, ``count`` samples.
+
+        Recordings that cannot be read are left out; if all were, it is silent.
+        """
         if not self._voices:
             raise InputError("babble needs recordings to mix it from; name a manifest with a split for training")
         mixed = np.zeros(count)
         for index in rng.choice(len(self._voices), size=min(_BABBLE_VOICES, len(self._voices)), replace=False):
             voice = self._read(self._voices[index])
+            if voice is None:
+                continue
             mixed += np.roll(np.resize(voice, count), int(rng.integers(count))) / max(speech_rms(voice), 1e-6)
         return mixed.astype(np.float32)
+
+
+def _samples_or_none(path: Path) -> Samples | None:
+    try:
+        return read_samples(path)
+    except InputError:
+        return None
 
 
 def read_samples(path: Path) -> Samples:

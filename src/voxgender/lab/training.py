@@ -188,7 +188,7 @@ def fit_fusion(
     return np.maximum(model.coef_[0], 0.0) / scale, float(model.intercept_[0])
 
 
-def fit_child_head(adults: Labelled, children: Labelled, prior: float = CHILD_PRIOR) -> ChildHead:
+def fit_child_head(adults: Labelled, children: Labelled) -> ChildHead:
     """Return the head that tells children from adults.
 
     Children and adults weigh the same. Half of the adults' weight is on those of the children's corpora, where there
@@ -197,8 +197,13 @@ def fit_child_head(adults: Labelled, children: Labelled, prior: float = CHILD_PR
     Args:
         adults: Voiceprints of adults.
         children: Voiceprints of children.
-        prior: Share of children that is expected where the head is used.
+
+    Raises:
+        InputError: Where the voiceprints of children have another dimension.
     """
+    of_adults, of_children = (data.voiceprints.vectors.shape[1] for data in (adults, children))
+    if of_adults != of_children:
+        raise InputError(f"voiceprints of children have {of_children} values where those of adults have {of_adults}")
     vectors = np.concatenate((adults.voiceprints.vectors, children.voiceprints.vectors)).astype(np.float64)
     is_child = np.arange(len(vectors)) >= len(adults.clips)
     corpora = {clip.corpus for clip in children.clips}
@@ -213,7 +218,7 @@ def fit_child_head(adults: Labelled, children: Labelled, prior: float = CHILD_PR
     model = LogisticRegression(C=CHILD_REGULARISATION, max_iter=1000, tol=1e-8)
     model.fit((vectors - mean) / deviation, is_child, sample_weight=weights * len(weights) / 2)
     weight, bias = model.coef_[0], float(model.intercept_[0])
-    return ChildHead(Head.of_standardised(adults.voiceprints.model, mean, deviation, weight, bias), prior)
+    return ChildHead(Head.of_standardised(adults.voiceprints.model, mean, deviation, weight, bias), CHILD_PRIOR)
 
 
 def fused(heads: Sequence[Head], weights: NDArray[np.float64], bias: float) -> Head:
