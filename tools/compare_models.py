@@ -30,7 +30,8 @@ def main() -> None:
         data = load_labelled(clips, extractor_folder(model), lambda: None)
         scores.append(load_scorer(model).score(data.voiceprints).llr.astype(np.float64))
         told = figures(scores[-1], data.is_male, data.speakers)
-        print(f"{model}: accuracy {told.accuracy:.1%}, Cllr {told.cllr:.3f}, minCllr {told.min_cllr:.3f}")
+        costs = "" if told.cllr is None else f", Cllr {told.cllr:.3f}, minCllr {told.min_cllr:.3f}"
+        print(f"{model}: accuracy {told.accuracy:.1%}{costs}")
     first, second = scores
     print(
         f"LLRs: correlation {np.corrcoef(first, second)[0, 1]:.4f}, mean difference {np.abs(first - second).mean():.3f}"

@@ -54,6 +54,12 @@ def test_a_head_that_knows_children_is_read_as_it_was_written(tmp_path: Path) ->
     assert (loaded.prior, loaded.head.bias, loaded.head.weight.tolist()) == (0.125, -0.75, [2.5, 0.5])
 
 
+def test_a_head_that_is_written_over_another_leaves_nothing_else_behind(folder: Path) -> None:
+    heads.save_head(folder, replace(HEAD, head=replace(HEAD.head, bias=9.0)), version="3", title="a new one", made={})
+    assert heads.load_head(folder)[1].head.bias == 9.0
+    assert sorted(path.name for path in folder.iterdir()) == ["card.json", heads.ARRAYS_NAME]
+
+
 @pytest.mark.parametrize(
     "change",
     [

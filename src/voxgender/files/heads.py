@@ -104,7 +104,11 @@ def save_head(folder: Path, head: CalibratedHead, *, version: str, title: str, m
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / ARRAYS_NAME).write_bytes(data)
-        (folder / CARD_NAME).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        contents = {ARRAYS_NAME: data, CARD_NAME: (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode()}
+        # All is written before anything is replaced: a full disk leaves the head as it was.
+        for name, content in contents.items():
+            (folder / f"{name}.part").write_bytes(content)
+        for name in contents:
+            (folder / f"{name}.part").replace(folder / name)
     except OSError as error:
         raise InputError(f"the head cannot be written to {folder}: {error.strerror}") from None
