@@ -434,11 +434,18 @@ def test_the_write_ahead_log_is_cut_back_once_its_content_is_in_the_file(tmp_pat
         for _ in range(30):
             await store.add(make_task(50_000), None)
         for _ in range(2):
-            writer_of(store).execute("PRAGMA wal_checkpoint(RESTART)")
+            _checkpoint(tmp_path / "t.db")
             await store.add(make_task(), None)
         return (tmp_path / "t.db-wal").stat().st_size
 
     assert with_store(tmp_path / "t.db", work) <= WAL_BYTES
+
+
+def _checkpoint(path: Path) -> None:
+    """Move all of the log into the file, on a connection of its own: the writer's may be at work."""
+    with closing(sqlite3.connect(path, timeout=30)) as connection:
+        (is_busy, _, _) = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+    assert not is_busy
 
 
 async def _open_and_close(store: SqliteStore) -> None:
