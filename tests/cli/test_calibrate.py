@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from voxgender.cli import main
 from voxgender.core.calibration import Calibration
 from voxgender.core.head import Head
 from voxgender.core.scorer import CalibratedHead
@@ -78,21 +77,6 @@ def calibrated(corpus: Path, model: Path, tmp_path_factory: pytest.TempPathFacto
     done = subprocess.run([*command, "--head-version", "2"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout, folder
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs ``voxgender`` with some arguments; gives exit code, standard output and standard error."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["voxgender", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main()
-        out, err = capfd.readouterr()
-        return int(end.value.code or 0), out, err
-
-    return run
 
 
 def test_llrs_of_other_speakers_cost_far_less_than_before(

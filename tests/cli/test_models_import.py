@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,27 +17,11 @@ pytest.importorskip("sklearn", reason="the train extra is not installed")
 import onnx_graphs
 import voices
 from serving import voiceprint_text
-from voxgender.cli import main
 from voxgender.cli.models import PRESET_NAMES
 from voxgender.core.voiceprint import decode_voiceprint
 from voxgender.files.presets import PRESETS
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs ``voxgender`` with some arguments; gives exit code, standard output and standard error."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["voxgender", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main()
-        out, err = capfd.readouterr()
-        return int(end.value.code or 0), out, err
-
-    return run
 
 
 @pytest.fixture(scope="module")

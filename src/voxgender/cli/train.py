@@ -77,7 +77,7 @@ def command(
     clips, doubtful = credible(_chosen(read_manifest(data, train_split, "adults"), without))
     voices = [clip.path for clip in clips]
     training = load([*clips, *degraded_copies(clips, copies, TRAINING_SEED)], extractor, "training", voices)
-    children = _children(data, train_split, set(without), extractor, copies, voices)
+    children = _children(data, train_split, without, extractor, copies, voices)
     others, others_doubtful = credible(read_manifest(data, calibration_split, "adults"))
     heard = [*others, *degraded_copies(others, min(copies, CALIBRATION_COPIES), CALIBRATION_SEED, CALIBRATION_DEGRADED)]
     calibration = load(heard, extractor, "calibration", voices)
@@ -107,22 +107,25 @@ def _chosen(clips: list[Clip], without: tuple[str, ...]) -> list[Clip]:
     for name in without:
         if not any(name in (clip.corpus, clip.language) for clip in clips):
             raise InputError(f"--without {name}: no corpus and no language of the training split has this name")
-    kept = [clip for clip in clips if not {clip.corpus, clip.language} & set(without)]
+    kept = [clip for clip in clips if not _is_left_out(clip, without)]
     if not kept:
         raise InputError("--without leaves no clips to train on")
     return kept
 
 
+def _is_left_out(clip: Clip, without: tuple[str, ...]) -> bool:
+    return clip.corpus in without or clip.language in without
+
+
 def _children(
-    data: Path, split: str, without: set[str], extractor: Path, copies: int, voices: list[Path]
+    data: Path, split: str, without: tuple[str, ...], extractor: Path, copies: int, voices: list[Path]
 ) -> Labelled | None:
     """Return the voiceprints of the split's children; None where there are too few to learn from."""
     from voxgender.lab.copies import degraded_copies
     from voxgender.lab.manifest import read_manifest
     from voxgender.lab.training import MIN_SPEAKERS
 
-    listed = [clip for clip in read_manifest(data, split) if clip.is_child]
-    clips = [clip for clip in listed if not {clip.corpus, clip.language} & without]
+    clips = [clip for clip in read_manifest(data, split) if clip.is_child and not _is_left_out(clip, without)]
     if len({clip.speaker_id for clip in clips}) < MIN_SPEAKERS:
         return None
     try:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from voxgender.core.errors import AudioError, InputError, ModelError
+from voxgender.core.errors import AudioError, InputError
 from voxgender.files import mel, vad
 from voxgender.files.encoder import ENCODER_NAME, Encoder
 from voxgender.files.ge2e import Ge2eEncoder
@@ -74,10 +74,7 @@ class Extractor:
     def __init__(self, folder: Path, threads: int | None = None) -> None:
         self.card: Card = load_card(folder, "extractor")
         of_encoder = {key: value for key, value in self.card.settings.items() if key not in SPEECH_SETTINGS}
-        if SPEECH_SETTINGS | of_encoder != self.card.settings:
-            raise ModelError(
-                f"{folder} was made with other settings than this version of voxgender uses; install the two together"
-            )
+        self.card.expect(self.card.settings, SPEECH_SETTINGS | of_encoder)
         self.model: str = self.card.model
         if threads is None:
             threads = min(4, os.cpu_count() or 1)

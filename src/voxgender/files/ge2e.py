@@ -9,11 +9,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from voxgender.core.errors import ModelError
 from voxgender.files import mel, windows
 from voxgender.files.encoder import ENCODER_NAME
 from voxgender.files.models import Card
-from voxgender.files.network import load_network
+from voxgender.files.network import embeddings, load_network
 
 DIMENSIONS: Final = 256
 TARGET_DBFS: Final = -30.0
@@ -61,11 +60,7 @@ class Ge2eEncoder:
     """
 
     def __init__(self, card: Card, settings: Mapping[str, Any], threads: int) -> None:
-        if settings != SETTINGS:
-            raise ModelError(
-                f"{card.folder} was made with other settings than this version of voxgender uses; "
-                "install the two together"
-            )
+        card.expect(settings, SETTINGS)
         self._network = load_network(card.path(ENCODER_NAME), threads)
 
     @property
@@ -104,10 +99,7 @@ class OpenGe2e:
         target = 10.0 ** (TARGET_DBFS / 20.0)
         gain = max(1.0, target / max(math.sqrt(self._energy / self._samples), 1e-9))
         # The features are powers, so the gain on the samples counts twice.
-        mean = self._embed(self._windows.kept() * np.float32(gain * gain)).mean(axis=0, dtype=np.float64)
+        windows_at_level = self._windows.kept() * np.float32(gain * gain)
+        mean = embeddings(self._network, windows_at_level, _BATCH).mean(axis=0, dtype=np.float64)
         vector: NDArray[np.float64] = mean / max(float(np.linalg.norm(mean)), 1e-12)
         return vector.astype(np.float32)
-
-    def _embed(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
-        batches = [frames[at : at + _BATCH] for at in range(0, len(frames), _BATCH)]
-        return np.concatenate([self._network.run(["embedding"], {"mel": batch})[0] for batch in batches])

@@ -13,10 +13,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from voxgender.core.errors import ModelError
 from voxgender.files.mel import MelFeatures, MelFrames
 from voxgender.files.models import Card
-from voxgender.files.network import load_network
+from voxgender.files.network import embeddings, load_network
 from voxgender.files.windows import Windows
 
 GENDER_NAME: Final = "gender.onnx"
@@ -62,11 +61,7 @@ class GenderEncoder:
     dimensions = GENDER_DIMENSIONS
 
     def __init__(self, card: Card, settings: Mapping[str, Any], threads: int) -> None:
-        if settings != SETTINGS:
-            raise ModelError(
-                f"{card.folder} was made with other settings than this version of voxgender uses; "
-                "install the two together"
-            )
+        card.expect(settings, SETTINGS)
         self._network = load_network(card.path(GENDER_NAME), threads)
 
     def start(self) -> OpenGender:
@@ -86,11 +81,9 @@ class OpenGender:
         self._frames.feed(speech)
 
     def finish(self) -> NDArray[np.float32]:
-        """Give the vector: the mean over the windows, every value between -1 and 1."""
-        windows = self._frames.finish()
-        batches = [windows[at : at + _BATCH] for at in range(0, len(windows), _BATCH)]
-        embedded = [self._network.run(["embedding"], {"mel": batch})[0] for batch in batches]
-        mean: NDArray[np.float64] = np.concatenate(embedded).mean(axis=0, dtype=np.float64)
+        """Give the vector: the mean over the windows, every value between -1/8 and 1/8."""
+        embedded = embeddings(self._network, self._frames.finish(), _BATCH)
+        mean: NDArray[np.float64] = embedded.mean(axis=0, dtype=np.float64)
         return mean.astype(np.float32)
 
 

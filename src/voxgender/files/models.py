@@ -62,6 +62,18 @@ class Card:
         encoders = [value for value in self.settings.values() if isinstance(value, dict) and "vector" in value]
         return tuple(int(encoder["vector"]["dimensions"]) for encoder in encoders)
 
+    def expect(self, found: object, expected: object) -> None:
+        """Check that settings which the card tells are those of this version's code.
+
+        Raises:
+            ModelError: Where they are others.
+        """
+        if found != expected:
+            raise ModelError(
+                f"{self.folder} was made with other settings than this version of voxgender uses; "
+                "install the two together"
+            )
+
     def path(self, name: str) -> Path:
         """Where a file of the part lies.
 

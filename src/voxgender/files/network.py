@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from voxgender.core.errors import ModelError
 
@@ -51,3 +53,18 @@ def load_network(path: Path, threads: int) -> Any:
             ) from None
         reason = " ".join(str(error).split())[:_MAX_REASON]
         raise ModelError(f"ONNX Runtime cannot load {path} ({reason})") from None
+
+
+def embeddings(network: Any, windows: NDArray[np.float32], at_once: int) -> NDArray[np.float32]:
+    """Return what a network of ours, from ``mel`` to ``embedding``, says of each window.
+
+    Args:
+        network: The session.
+        windows: Features, shape (windows, frames, bands).
+        at_once: Windows for one run: its buffers grow with them.
+
+    Returns:
+        Shape (windows, dimensions).
+    """
+    batches = [windows[at : at + at_once] for at in range(0, len(windows), at_once)]
+    return np.concatenate([network.run(["embedding"], {"mel": batch})[0] for batch in batches])
