@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -21,7 +20,8 @@ from voxgender.app.service import Service
 from voxgender.app.settings import load_settings
 from voxgender.core.base64 import encode_base64
 from voxgender.core.voiceprint import Voiceprint, encode_voiceprint
-from voxgender.rest.server import RestServer, bind
+from voxgender.rest.listener import bind
+from voxgender.rest.server import RestServer
 
 PATH = "/api/technology/gender-identification-voiceprints"
 START_S = 30.0
@@ -41,7 +41,7 @@ def running_server(folder: Path, **settings: Any) -> Iterator[httpx.Client]:
     listener = bind("127.0.0.1", 0)
     server = RestServer(service, listener)
     with ThreadPoolExecutor(1) as thread:
-        running = thread.submit(asyncio.run, server.run())
+        running = thread.submit(server.serve)
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=60) as client:
                 wait_until_ready(client)

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from voxgender.core.voiceprint import Layout, Voiceprint, encode_voiceprint
+from voxgender.core.layout import Layout
+from voxgender.core.voiceprint import Voiceprint, encode_voiceprint
 
 MODELS = ["ge2e-2", "other1", "a-model-with-a-longer-id"]
 SPECIAL_FLOAT32 = [

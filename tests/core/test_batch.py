@@ -11,9 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from voiceprint_cases import SPECIAL_FLOAT32, content, edited, encoded, items, with_special_number
-from voxgender.core import voiceprint as voiceprint_module
+from voxgender.core import batch as batch_module
+from voxgender.core.batch import decode_batch
 from voxgender.core.errors import VoiceprintError
-from voxgender.core.voiceprint import Layout, Voiceprint, decode_batch, decode_voiceprint, encode_voiceprint
+from voxgender.core.layout import Layout
+from voxgender.core.voiceprint import Voiceprint, decode_voiceprint, encode_voiceprint
 
 Told = tuple[str, bytes, str, bytes] | tuple[type[VoiceprintError], str]
 
@@ -138,9 +140,7 @@ def test_voiceprints_of_the_common_layout_are_not_read_one_by_one(
     silent = [Voiceprint("ge2e-2", 0.0, np.full(3, value)) for value in (0.0, 0.5)]
     batch = [encode_voiceprint(voiceprint, layout) for voiceprint in [*loud, *silent]]
     read: list[bytes] = []
-    monkeypatch.setattr(
-        voiceprint_module, "decode_voiceprint", lambda item: read.append(item) or decode_voiceprint(item)
-    )
+    monkeypatch.setattr(batch_module, "decode_voiceprint", lambda item: read.append(item) or decode_voiceprint(item))
     ((_, positions),) = decode_batch(batch).groups
     assert positions.tolist() == [0, 1, 2, 3, 4, 5]
     assert read == batch[:1]

@@ -12,8 +12,9 @@ from voxgender.core.calibration import Calibration
 from voxgender.core.decision import Decision
 from voxgender.core.errors import Base64Error, VoiceprintError, VoiceprintListError, VoiceprintModelError
 from voxgender.core.head import Head
+from voxgender.core.layout import Layout
 from voxgender.core.scorer import BLOCK_ITEMS, CalibratedHead, Scorer
-from voxgender.core.voiceprint import Layout, Voiceprint, Voiceprints, encode_voiceprint
+from voxgender.core.voiceprint import Voiceprint, Voiceprints, encode_voiceprint
 
 CALIBRATION = Calibration(1.0, 0.5, 0.25, bound=40.0, min_speech_s=1.0, max_speech_s=8.0)
 WEIGHTS = {"one": [1.0, -2.0], "two": [3.0, 1.0, -1.0]}

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from voiceprint_cases import content, layouts, voiceprints
 from voxgender.core.errors import VoiceprintError
-from voxgender.core.voiceprint import MAX_DIMENSION, Layout, Voiceprint, decode_voiceprint, encode_voiceprint
+from voxgender.core.layout import Layout
+from voxgender.core.voiceprint import MAX_DIMENSION, Voiceprint, decode_voiceprint, encode_voiceprint
 
 # Written and read back
 

@@ -446,7 +446,7 @@ def test_500_has_the_same_body_and_tells_nothing_of_what_happened(
         raise ZeroDivisionError("secret")
 
     with running_server(tmp_path) as client:
-        monkeypatch.setattr("voxgender.rest.voiceprints.parse_voiceprints", fail)
+        monkeypatch.setattr("voxgender.rest.voiceprints.JsonBody", fail)
         answer = post(client, GOOD)
     assert check_error(answer, 500, "internal", "Internal error.") == []
     assert "secret" not in answer.text

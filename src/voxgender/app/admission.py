@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 import limits
+import structlog
+from limits.errors import StorageError
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from voxgender.app.licence import Charge, Licence, Resource
+from voxgender.app.rate_storage import SqliteWindows
 from voxgender.core.errors import RateLimitError
+
+RETRY_S: Final = 10.0
+"""After an error of the shared windows, seconds until they are tried again."""
+
+_Counted: TypeAlias = tuple[bool, float, int]
+"""Whether a request is let in, when its window resets (UTC epoch seconds), and what is left in it."""
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +50,22 @@ class Admission:
         rate_limit: Like ``1 per 5 second``; None for no limit. Each caller has a window for each operation, so that
             polling does not use up what is meant for new tasks.
         licence: None for unlimited work.
+        windows: Where several processes count together; None where this one is alone. While they cannot be used, each
+            process counts for itself: no request fails by it, and at most as many times the limit is let in as there
+            are processes.
     """
 
-    def __init__(self, rate_limit: str | None, licence: Licence | None) -> None:
+    def __init__(self, rate_limit: str | None, licence: Licence | None, windows: SqliteWindows | None = None) -> None:
         self._rate = limits.parse(rate_limit) if rate_limit else None
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._licence = licence
+        self._own = MovingWindowRateLimiter(MemoryStorage())
+        self._windows = windows
+        self._shared = MovingWindowRateLimiter(windows) if windows else None
+        self._shared_from_s = 0.0
+        # The file may be busy for a while, and the event loop must not wait for it.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="rate-limit")
 
-    def admit(self, caller: str, operation: str) -> RatePermit | None:
+    async def admit(self, caller: str, operation: str) -> RatePermit | None:
         """Count a request and return what is left; None without a limit.
 
         Raises:
@@ -51,8 +73,12 @@ class Admission:
         """
         if self._rate is None:
             return None
-        allowed = self._limiter.hit(self._rate, operation, caller)
-        reset_s, remaining = self._limiter.get_window_stats(self._rate, operation, caller)
+        if self._shared is None:
+            allowed, reset_s, remaining = _hit(self._own, self._rate, operation, caller)
+        else:
+            allowed, reset_s, remaining = await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._hit_together, self._shared, self._rate, operation, caller
+            )
         if allowed:
             return RatePermit(self._rate.amount, remaining, math.ceil(reset_s))
         raise RateLimitError(
@@ -70,3 +96,28 @@ class Admission:
             LicenceExpiredError: Where the licence has ended.
         """
         return None if self._licence is None else self._licence.charge(resource, amount, now_s)
+
+    def close(self) -> None:
+        """Let go of what is shared with other processes."""
+        self._thread.shutdown()
+        if self._windows is not None:
+            self._windows.close()
+
+    def _hit_together(
+        self, shared: MovingWindowRateLimiter, rate: limits.RateLimitItem, operation: str, caller: str
+    ) -> _Counted:
+        """Count with the other processes, or alone as long as that does not work."""
+        if time.monotonic() >= self._shared_from_s:
+            try:
+                return _hit(shared, rate, operation, caller)
+            except StorageError as error:
+                self._shared_from_s = time.monotonic() + RETRY_S
+                reason = str(error.storage_error)
+                log.warning("rate limit counted by each process alone for now", retry_s=RETRY_S, error=reason)
+        return _hit(self._own, rate, operation, caller)
+
+
+def _hit(limiter: MovingWindowRateLimiter, rate: limits.RateLimitItem, operation: str, caller: str) -> _Counted:
+    allowed = limiter.hit(rate, operation, caller)
+    reset_s, remaining = limiter.get_window_stats(rate, operation, caller)
+    return allowed, reset_s, remaining

@@ -2,7 +2,7 @@
 
 A durable commit waits for the disk. So the writer takes everything that waits, does it in one transaction with a
 savepoint for each piece, commits once, and only then answers all: a lone caller waits for one commit, and a hundred
-callers wait for one commit as well.
+callers wait for one commit as well. Writers in several processes take turns, a group each.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
+from voxgender.app.turn import Turn
 from voxgender.core.errors import StorageFullError, StoreUnavailableError, VoxgenderError
 
 _T = TypeVar("_T")
@@ -33,13 +34,15 @@ class GroupWriter:
 
     Args:
         connection: In autocommit mode, and for this thread alone from now on.
+        turn: Taken for each group; closed with the writer.
 
     Attributes:
         connection: The same.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, turn: Turn) -> None:
         self.connection = connection
+        self._turn = turn
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
@@ -71,12 +74,14 @@ class GroupWriter:
                 self._jobs.put(None)
         self._thread.join()
         self.connection.close()
+        self._turn.close()
 
     def _run(self) -> None:
         more = True
         while more:
             group, more = self._next_group()
-            outcomes = self._commit([work for work, _ in group])
+            with self._turn:
+                outcomes = self._commit([work for work, _ in group])
             for (_, done), outcome in zip(group, outcomes, strict=True):
                 if isinstance(outcome, Exception):
                     done.set_exception(outcome)
@@ -115,8 +120,10 @@ class GroupWriter:
         """Let the file shrink by the pages that deleted results have left, all but a few for the next ones."""
         free_pages = self.connection.execute("PRAGMA freelist_count").fetchone()[0]
         if free_pages > SPARE_PAGES:
+            pages = min(free_pages - SPARE_PAGES, VACUUM_PAGES)
             # As a script, because the pragma does one page a step, and execute() takes one step.
-            self.connection.executescript(f"PRAGMA incremental_vacuum({min(free_pages - SPARE_PAGES, VACUUM_PAGES)})")
+            with self._turn:
+                self.connection.executescript(f"PRAGMA incremental_vacuum({pages})")
 
 
 def _attempt(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], Any]) -> Any:

@@ -5,24 +5,24 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Sequence
 from typing import Final
 
 import structlog
 
 from voxgender.app.admission import Admission
 from voxgender.app.licence import read_licence
+from voxgender.app.rate_storage import shared_windows
 from voxgender.app.settings import Settings
 from voxgender.app.sqlite_store import SqliteStore
 from voxgender.app.store import Store
 from voxgender.app.task import Task, TaskState
 from voxgender.core.decision import Decision
 from voxgender.core.errors import ModelError, RequestValidationError, SettingsError
-from voxgender.core.scorer import Scorer
+from voxgender.core.scorer import Scorer, Scoring
 from voxgender.files.heads import load_scorer
 
-INLINE_ITEMS: Final = 128
-"""Up to so many voiceprints are scored on the event loop: they take less time than handing them to a thread."""
+LOOK_AGAIN_S: Final = 0.1
+"""Seconds between two looks at a task that is waited for."""
 
 log = structlog.get_logger()
 
@@ -61,7 +61,7 @@ class Service:
             scorer = load_scorer(settings.model)
         except ModelError as error:
             raise SettingsError(f"VOXGENDER_MODEL (--model) is {settings.model}: {error}") from None
-        return cls(settings, scorer, store, Admission(settings.rate_limit, licence))
+        return cls(settings, scorer, store, Admission(settings.rate_limit, licence, shared_windows(settings)))
 
     @property
     def is_ready(self) -> bool:
@@ -78,13 +78,23 @@ class Service:
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.wait([self._sweeper])
+        self.admission.close()
         await self.store.close()
 
-    async def submit_voiceprints(self, texts: Sequence[str], decision: Decision | None = None) -> Task:
-        """Score Base64 voiceprints and store the finished task.
+    def begin_scoring(self) -> Scoring:
+        """Return what takes the voiceprints of one new task, to be handed to :meth:`submit` once they are all there.
+
+        Raises:
+            LicenceExpiredError: Where the licence has ended.
+        """
+        self.admission.charge("voiceprints", 0, time.time())
+        return Scoring(self.scorer, self.settings.max_voiceprints)
+
+    async def submit(self, scoring: Scoring, decision: Decision | None = None) -> Task:
+        """Store the finished task of voiceprints that have been scored.
 
         Args:
-            texts: The voiceprints, in the order in which the results are wanted.
+            scoring: All of them.
             decision: Prior and smallest probability, which stay the task's own; None for the settings' at this moment.
 
         Returns:
@@ -97,26 +107,31 @@ class Service:
             LicenceCapacityError: Where the licence does not allow so many more.
             StorageFullError: Where the store has no room.
         """
-        self._check_count(len(texts))
+        self._check_count(len(scoring))
+        results = scoring.results(decision or self.decision)
         now_s = time.time()
-        charge = self.admission.charge("voiceprints", len(texts), now_s)
-        decision = decision or self.decision
-        if len(texts) <= INLINE_ITEMS:
-            results = self.scorer.score_base64(texts, decision)
-        else:
-            results = await asyncio.to_thread(self.scorer.score_base64, texts, decision)
+        charge = self.admission.charge("voiceprints", len(results), now_s)
         task = Task(uuid.uuid4(), TaskState.DONE, now_s, now_s + self.settings.task_ttl_s, results)
         await self.store.add(task, charge)
-        log.info("task accepted", task_id=str(task.task_id), state=task.state, voiceprints=len(texts))
+        log.info("task accepted", task_id=str(task.task_id), state=task.state, voiceprints=len(results))
         return task
 
-    async def task(self, task_id: uuid.UUID) -> Task:
+    async def task(self, task_id: uuid.UUID, wait_s: float = 0.0) -> Task:
         """Return a task.
+
+        Args:
+            task_id: Its id.
+            wait_s: Seconds to wait for it to be finished; then it is returned as it is.
 
         Raises:
             TaskNotFoundError: Where it is unknown or has expired.
         """
-        return await self.store.get(task_id)
+        until_s = time.monotonic() + wait_s
+        task = await self.store.get(task_id)
+        while not task.state.is_finished and (left_s := until_s - time.monotonic()) > 0:
+            await asyncio.sleep(min(LOOK_AGAIN_S, left_s))
+            task = await self.store.get(task_id)
+        return task
 
     def _check_count(self, count: int) -> None:
         location, most = ("body", "voiceprints"), self.settings.max_voiceprints

@@ -32,6 +32,7 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    workers: int = Field(1, ge=1, le=256, description="Processes that answer on the port; they share the store.")
     store_url: str = Field("sqlite:///voxgender.db", description="Where tasks live: sqlite:///PATH.")
     task_ttl_s: float = Field(3600.0, gt=0, le=10 * 365 * 86400, description="Seconds that a finished task is kept.")
     max_voiceprints: int = Field(50_000, ge=1, description="Most voiceprints in one request.")

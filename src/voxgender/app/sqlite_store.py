@@ -8,25 +8,31 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from voxgender.app.group_writer import GroupWriter
 from voxgender.app.licence import Charge
+from voxgender.app.licence_book import LicenceBook
 from voxgender.app.store import StoreUsage
 from voxgender.app.task import Task, TaskState
+from voxgender.app.turn import Turn
 from voxgender.core.decision import Decision
 from voxgender.core.errors import (
-    LicenceCapacityError,
     SettingsError,
     StorageFullError,
     StoreUnavailableError,
     TaskNotFoundError,
+    VoxgenderError,
 )
 from voxgender.core.result import Results
 
 _T = TypeVar("_T")
+_Row = tuple[bytes, str, float, float, float, float, int, bytes]
+_Outcome = VoxgenderError | None
+_STORED_BYTES: Final = 6
 
 APPLICATION_ID: Final = 0x766F7867
 """``voxg``: tells our files from other people's SQLite files, which must not be touched."""
@@ -35,6 +41,8 @@ ROW_BYTES: Final = 256
 """What a task takes up besides its result: its row, its index entries, and its share of the pages' slack."""
 EXPIRE_ROWS: Final = 500
 """Most tasks deleted in one piece of work, so that new ones come in between."""
+ADD_ROWS: Final = 128
+"""Most tasks stored in one piece of work."""
 WAL_BYTES: Final = 4 * 1024**2
 """What the write-ahead log may keep on disk once its content is in the file."""
 
@@ -77,6 +85,8 @@ class SqliteStore:
         self._capacity_bytes = capacity_bytes
         self._now_s = now_s
         self._writer: GroupWriter | None = None
+        self._new: list[tuple[_Row, Charge | None, asyncio.Future[None]]] = []
+        self._adding: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return f"SqliteStore({str(self._path)!r}, capacity_bytes={self._capacity_bytes})"
@@ -94,16 +104,19 @@ class SqliteStore:
             self._reader = self._connect()
             self._reader.execute("PRAGMA query_only = ON")
             writing = self._connect()
+            turn = Turn(self._path.with_name(self._path.name + "-turn"))
         except (OSError, sqlite3.Error) as error:
             reason = f"which cannot be used: {error}"
             raise SettingsError(f"VOXGENDER_STORE_URL (--store-url) is sqlite:///{self._path}, {reason}") from None
         self._reads = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
-        self._writer = GroupWriter(writing)
+        self._writer = GroupWriter(writing, turn)
 
     async def close(self) -> None:
         """Commit what waits and close the file."""
         if self._writer is None:
             return
+        if self._adding is not None:
+            await asyncio.wait([self._adding])
         await asyncio.to_thread(self._writer.close)
         self._writer = None
         self._reads.shutdown()
@@ -112,7 +125,6 @@ class SqliteStore:
     async def add(self, task: Task, charge: Charge | None) -> None:
         """Store a task and book its charge, both or neither; returns once both are on disk."""
         result = task.results.to_bytes()
-        stored_bytes = ROW_BYTES + len(result)
         decision = task.results.decision
         row = (
             task.task_id.bytes,
@@ -121,18 +133,61 @@ class SqliteStore:
             task.expires_s,
             decision.male_prior,
             decision.min_probability,
-            stored_bytes,
+            ROW_BYTES + len(result),
             result,
         )
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._new.append((row, charge, done))
+        if self._adding is None or self._adding.done():
+            self._adding = asyncio.create_task(self._add_new())
+        await done
 
-        def insert(connection: sqlite3.Connection) -> None:
+    async def _add_new(self) -> None:
+        """Store what has come, all that waits in one piece of work, until nothing waits.
+
+        One piece, because each statement and each answer is a hand-over between two threads.
+        """
+        while self._new:
+            added, self._new = self._new[:ADD_ROWS], self._new[ADD_ROWS:]
+            rows = [(row, charge) for row, charge, _ in added]
+            try:
+                outcomes = await self._write(partial(self._insert, rows))
+            except VoxgenderError as error:
+                outcomes = [error] * len(added)
+            for (_, _, done), outcome in zip(added, outcomes, strict=True):
+                if done.done():
+                    continue  # its caller has gone
+                if outcome is None:
+                    done.set_result(None)
+                else:
+                    done.set_exception(outcome)
+
+    def _insert(self, rows: list[tuple[_Row, Charge | None]], connection: sqlite3.Connection) -> list[_Outcome]:
+        """Insert those of the rows that storage and licence allow, and return the refusals of the others."""
+        stored_bytes = _stored_bytes(connection)
+        book = LicenceBook(connection)
+        accepted: list[_Row] = []
+        outcomes: list[_Outcome] = []
+        for row, charge in rows:
+            try:
+                if charge is not None:
+                    book.check(charge)
+                stored_bytes = self._make_room(connection, stored_bytes, row[_STORED_BYTES])
+            except VoxgenderError as error:
+                outcomes.append(error)
+                continue
             if charge is not None:
-                _book(connection, charge)
-            self._make_room(connection, stored_bytes)
-            connection.execute("INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-            _count(connection, 1, stored_bytes)
-
-        await self._write(insert)
+                book.enter(charge)
+            stored_bytes += row[_STORED_BYTES]
+            accepted.append(row)
+            outcomes.append(None)
+        if accepted:
+            values = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * len(accepted))
+            insert = f"INSERT INTO task VALUES {values}"  # noqa: S608 - question marks alone
+            connection.execute(insert, [value for row in accepted for value in row])
+            _count(connection, len(accepted), sum(row[_STORED_BYTES] for row in accepted))
+            book.write()
+        return outcomes
 
     async def get(self, task_id: UUID) -> Task:
         """Return a task that has not expired."""
@@ -148,7 +203,7 @@ class SqliteStore:
         """Delete expired tasks in small pieces, give the file's free pages back, and return how many went."""
         forgotten = 0
         while True:
-            piece = await self._write(lambda connection: _expire(connection, self._now_s()))
+            piece, _ = await self._write(lambda connection: _expire(connection, self._now_s()))
             forgotten += piece
             if piece < EXPIRE_ROWS:
                 return forgotten
@@ -189,19 +244,21 @@ class SqliteStore:
             raise StoreUnavailableError("the task store is closed")
         return await asyncio.wrap_future(self._writer.submit(work))
 
-    def _make_room(self, connection: sqlite3.Connection, wanted_bytes: int) -> None:
-        """Check that ``wanted_bytes`` more fit; what has expired goes first.
+    def _make_room(self, connection: sqlite3.Connection, stored_bytes: int, wanted_bytes: int) -> int:
+        """Check that ``wanted_bytes`` more fit; what has expired goes first, and what is left then is returned.
 
         Raises:
             StorageFullError: Where they do not fit.
         """
-        while _stored_bytes(connection) + wanted_bytes > self._capacity_bytes:
-            if not _expire(connection, self._now_s()):
+        while stored_bytes + wanted_bytes > self._capacity_bytes:
+            expired, freed_bytes = _expire(connection, self._now_s())
+            if not expired:
                 raise StorageFullError(
-                    f"the task store holds {_stored_bytes(connection)} of {self._capacity_bytes} bytes and "
-                    f"{wanted_bytes} more do not fit; wait until results expire, or raise "
-                    "VOXGENDER_STORAGE_CAPACITY_BYTES"
+                    f"the task store holds {stored_bytes} of {self._capacity_bytes} bytes and {wanted_bytes} more do "
+                    "not fit; wait until results expire, or raise VOXGENDER_STORAGE_CAPACITY_BYTES"
                 )
+            stored_bytes -= freed_bytes
+        return stored_bytes
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
@@ -229,31 +286,15 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
 
 
-def _book(connection: sqlite3.Connection, charge: Charge) -> None:
-    """Add a charge to what its period has used.
-
-    Raises:
-        LicenceCapacityError: Where the period does not allow it.
-    """
-    query = "SELECT used FROM licence_use WHERE period = ? AND resource = ?"
-    row = connection.execute(query, (charge.period, charge.resource)).fetchone()
-    used = (row[0] if row else 0.0) + charge.amount
-    if charge.capacity is not None and used > charge.capacity:
-        raise LicenceCapacityError(
-            f"the licence allows {charge.capacity:g} {charge.resource} in its period ({charge.period}); "
-            f"{used - charge.amount:g} are used and {charge.amount:g} more were asked for"
-        )
-    connection.execute("INSERT OR REPLACE INTO licence_use VALUES (?, ?, ?)", (charge.period, charge.resource, used))
-
-
-def _expire(connection: sqlite3.Connection, now_s: float) -> int:
-    """Delete some expired tasks and return how many."""
+def _expire(connection: sqlite3.Connection, now_s: float) -> tuple[int, int]:
+    """Delete some expired tasks; return how many, and the bytes that they took up."""
     query = "SELECT rowid, stored_bytes FROM task WHERE expires_s <= ? LIMIT ?"
     expired = connection.execute(query, (now_s, EXPIRE_ROWS)).fetchall()
+    freed_bytes = sum(stored_bytes for _, stored_bytes in expired)
     if expired:
         connection.executemany("DELETE FROM task WHERE rowid = ?", [(row,) for row, _ in expired])
-        _count(connection, -len(expired), -sum(stored_bytes for _, stored_bytes in expired))
-    return len(expired)
+        _count(connection, -len(expired), -freed_bytes)
+    return len(expired), freed_bytes
 
 
 def _count(connection: sqlite3.Connection, tasks: int, stored_bytes: int) -> None:

@@ -22,6 +22,11 @@ class TaskState(enum.StrEnum):
     FAILED = "failed"
     DONE = "done"
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether it will not change any more."""
+        return self not in (TaskState.PENDING, TaskState.RUNNING)
+
 
 @dataclass(frozen=True, slots=True)
 class Task:

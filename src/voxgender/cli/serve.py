@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from typing import Any
 
 import click
 
 from voxgender.app.logs import configure_logs
-from voxgender.app.service import Service
 from voxgender.app.settings import ENV_PREFIX, Settings, load_settings
 
 
@@ -26,22 +23,21 @@ def _flags() -> list[click.Parameter]:
 
 
 def _serve(**flags: Any) -> None:
-    from voxgender.rest.server import RestServer, bind
+    from voxgender.rest.listener import bind
 
     settings = load_settings(**flags)
     configure_logs(settings.log_level)
-    service = Service.of_settings(settings)
     listener = bind(settings.host, settings.port)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(RestServer(service, listener).run())
+    if settings.workers > 1:
+        # What only watches over the workers loads nothing of what they answer with.
+        from voxgender.rest.workers import Workers
 
+        Workers(settings, listener).run()
+    else:
+        from voxgender.app.service import Service
+        from voxgender.rest.server import RestServer
 
-def _loop_factory() -> Any:
-    if sys.platform == "win32":
-        return None
-    import uvloop
-
-    return uvloop.new_event_loop
+        RestServer(Service.of_settings(settings), listener).serve()
 
 
 command = click.Command("serve", callback=_serve, params=_flags(), help="Start the REST service.")

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from voxgender.core.errors import SettingsError
 
 Gender: TypeAlias = Literal["male", "female", "unknown"]
+GENDERS: Final[tuple[Gender, ...]] = ("unknown", "male", "female")
+"""What the codes of :meth:`Decision.gender_codes` mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,12 @@ class Decision:
         if male_probability < 0.5 and 1 - male_probability >= self.min_probability:
             return "female"
         return "unknown"
+
+    def gender_codes(self, male_probability: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Return what :meth:`gender` says of each probability, as places in ``GENDERS``, of the same shape."""
+        is_male = (male_probability > 0.5) & (male_probability >= self.min_probability)
+        is_female = (male_probability < 0.5) & (1 - male_probability >= self.min_probability)
+        return np.where(is_male, 1, np.where(is_female, 2, 0))
 
 
 EQUAL_PRIORS: Final = Decision()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class VoxgenderError(Exception):
@@ -14,6 +14,11 @@ class VoxgenderError(Exception):
     """
 
     code: ClassVar[str] = "internal"
+
+    def without_origin(self) -> Self:
+        """Return the error, which forgets where it was raised: that would keep all that was being read in memory."""
+        self.__traceback__ = self.__context__ = None
+        return self
 
 
 class InputError(VoxgenderError):
@@ -45,14 +50,16 @@ class VoiceprintListError(InputError):
 
     Attributes:
         errors: Why, by position in the list, in ascending order; never empty.
+        left_out: How many more there are after those of ``errors``.
     """
 
     code = "voiceprints.invalid"
 
-    def __init__(self, errors: Mapping[int, InputError]) -> None:
+    def __init__(self, errors: Mapping[int, InputError], left_out: int = 0) -> None:
         position, first = next(iter(errors.items()))
-        super().__init__(f"{len(errors)} of the voiceprints cannot be scored; item {position}: {first}")
+        super().__init__(f"{len(errors) + left_out} of the voiceprints cannot be scored; item {position}: {first}")
         self.errors = errors
+        self.left_out = left_out
 
 
 class AudioError(InputError):
@@ -115,9 +122,9 @@ class BodyTooLargeError(InputError):
 
     code = "body.too-large"
 
-    def __init__(self, max_body_bytes: int, body_bytes: int | None) -> None:
+    def __init__(self, max_body_bytes: int, body_bytes: int | None, part: str = "the body") -> None:
         size = "more" if body_bytes is None else f"{body_bytes} bytes"
-        super().__init__(f"the body has {size}; at most {max_body_bytes} bytes are allowed")
+        super().__init__(f"{part} has {size}; at most {max_body_bytes} bytes are allowed")
         self.max_body_bytes = max_body_bytes
         self.body_bytes = body_bytes
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from voxgender.core.decision import EQUAL_PRIORS, Decision, Gender
 
 _RECORD: Final = np.dtype([("speech_s", "<f4"), ("llr", "<f4")])
-_PROBABILITY_DIGITS: Final = 6
-_LLR_DIGITS: Final = 4
-_SPEECH_DIGITS: Final = 2
+PROBABILITY_DIGITS: Final = 6
+LLR_DIGITS: Final = 4
+SPEECH_DIGITS: Final = 2
+"""Decimal digits with which each number is written."""
 
 
 class ScoreDict(TypedDict):
@@ -58,18 +59,18 @@ class Result:
         """
         scores: list[ScoreDict] = []
         if self.llr is not None and self.male_probability is not None:
-            male = round(self.male_probability, _PROBABILITY_DIGITS)
-            llr = round(self.llr, _LLR_DIGITS) + 0.0  # -0.0 becomes 0.0
+            male = _written(self.male_probability, PROBABILITY_DIGITS)
+            llr = _written(self.llr, LLR_DIGITS)
             scores = [
                 {"gender": "male", "probability": male, "score_llr": llr},
                 {
                     "gender": "female",
-                    "probability": round(1 - male, _PROBABILITY_DIGITS),
+                    "probability": _written(1 - male, PROBABILITY_DIGITS),
                     "score_llr": 0.0 - llr,
                 },
             ]
         return {
-            "speech_length": round(self.speech_s, _SPEECH_DIGITS) + 0.0,
+            "speech_length": _written(self.speech_s, SPEECH_DIGITS),
             "scores": scores,
             "gender": self.gender,
         }
@@ -116,6 +117,10 @@ class Results:
             else:
                 yield Result(speech_s, llr, probability, self.decision.gender(probability))
 
+    def part(self, start: int, stop: int) -> Results:
+        """Return the results from ``start`` up to ``stop``, as a slice does."""
+        return Results(self.speech_s[start:stop], self.llr[start:stop], self.decision)
+
     def to_bytes(self) -> bytes:
         """Return the numbers as little-endian float32 pairs (speech_s, llr), 8 bytes an item, for storing."""
         records = np.empty(len(self), _RECORD)
@@ -133,3 +138,20 @@ class Results:
         """
         records = np.frombuffer(data, _RECORD)
         return cls(records["speech_s"], records["llr"], decision)
+
+
+def as_steps(values: NDArray[np.float64], digits: int) -> NDArray[np.int64]:
+    """Return numbers as they are written with so many decimal digits, in steps of the last one.
+
+    Example:
+        >>> as_steps(np.array([0.98014, -3.9]), 4)
+        array([  9801, -39000])
+    """
+    steps: NDArray[np.int64] = np.rint(values * 10**digits).astype(np.int64)
+    return steps
+
+
+def _written(value: float, digits: int) -> float:
+    """Return what :func:`as_steps` makes of one number, as a number; there is no -0.0 among them."""
+    scale = float(10**digits)
+    return round(value * scale) / scale

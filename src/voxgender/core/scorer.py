@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from functools import cached_property
+from typing import Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxgender.core.base64 import decode_base64
+from voxgender.core.batch import BatchReader, DecodedBatch
 from voxgender.core.calibration import Calibration
 from voxgender.core.child import ChildHead
 from voxgender.core.decision import EQUAL_PRIORS, Decision
 from voxgender.core.errors import InputError, VoiceprintListError, VoiceprintModelError
 from voxgender.core.head import Head
+from voxgender.core.layout import Frame, Layout
 from voxgender.core.result import Results
-from voxgender.core.voiceprint import Voiceprints, decode_batch
+from voxgender.core.voiceprint import Voiceprints
 
-_Item = TypeVar("_Item")
-
-BLOCK_ITEMS: Final = 1024
-"""Voiceprints decoded and scored at a time: 1 MB of float32 at 256 values, so that a block stays in the cache."""
+BLOCK_ITEMS: Final = 512
+"""Voiceprints decoded and scored at a time: 0.6 MB of float32 at 286 values, so that a block stays in the cache."""
+MAX_ERRORS: Final = 1000
+"""Bad items that are told of; of more, only the number is kept, because each takes up memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class CalibratedHead:
         return llr if self.child is None else self.child.soften(llr, voiceprints.vectors)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scorer:
     """Scores the voiceprints of the models that are loaded.
 
@@ -54,64 +57,178 @@ class Scorer:
 
     heads: Mapping[str, CalibratedHead]
 
+    @cached_property
+    def frames(self) -> tuple[Frame, ...]:
+        """The layouts in which voiceprints of the loaded models are written."""
+        return tuple(
+            Frame.of(model, len(calibrated.head.weight), layout)
+            for model, calibrated in self.heads.items()
+            for layout in get_args(Layout)
+        )
+
     def score(self, voiceprints: Voiceprints, decision: Decision = EQUAL_PRIORS) -> Results:
         """Return the results of voiceprints that are columns already.
 
         Raises:
             VoiceprintModelError: Where their model is not loaded, or has another dimension.
         """
-        llr = self._head_of(voiceprints).llr(voiceprints)
-        return Results(voiceprints.speech_s, llr.astype(np.float32), decision)
+        return Results(voiceprints.speech_s, self.llr(voiceprints), decision)
 
     def score_bytes(self, items: Sequence[bytes], decision: Decision = EQUAL_PRIORS) -> Results:
         """Return the result of each voiceprint, in the order of the items.
 
         Raises:
-            VoiceprintListError: Where an item is no voiceprint or its model is not loaded; it tells of all such items.
+            VoiceprintListError: Where an item is no voiceprint or its model is not loaded; it tells of such items.
         """
-        return self._score_blocks(items, lambda item: item, decision)
+        scoring = Scoring(self)
+        for start in range(0, len(items), BLOCK_ITEMS):
+            scoring.add_bytes(items[start : start + BLOCK_ITEMS])
+        return scoring.results(decision)
 
     def score_base64(self, texts: Sequence[str], decision: Decision = EQUAL_PRIORS) -> Results:
         """Return the result of each Base64 voiceprint, in the order of the texts.
 
         Raises:
             VoiceprintListError: Where an item is no Base64, no voiceprint, or of a model that is not loaded; it tells
-                of all such items.
+                of such items.
         """
-        return self._score_blocks(texts, decode_base64, decision)
+        scoring = Scoring(self)
+        for start in range(0, len(texts), BLOCK_ITEMS):
+            scoring.add_texts(texts[start : start + BLOCK_ITEMS])
+        return scoring.results(decision)
 
-    def _score_blocks(self, items: Sequence[_Item], to_bytes: Callable[[_Item], bytes], decision: Decision) -> Results:
-        speech_s = np.zeros(len(items), np.float32)
-        llr = np.full(len(items), np.nan, np.float32)
-        errors: dict[int, InputError] = {}
-        for start in range(0, len(items), BLOCK_ITEMS):
-            blobs: list[bytes] = []
-            positions: list[int] = []
-            for position in range(start, min(start + BLOCK_ITEMS, len(items))):
-                try:
-                    blobs.append(to_bytes(items[position]))
-                except InputError as error:
-                    errors[position] = error
-                else:
-                    positions.append(position)
-            batch, position_of = decode_batch(blobs), np.array(positions, np.int64)
-            errors |= {positions[row]: error for row, error in batch.errors.items()}
-            for group, rows in batch.groups:
-                at = position_of[rows]
-                try:
-                    llr[at] = self._head_of(group).llr(group)
-                except VoiceprintModelError as error:
-                    errors |= dict.fromkeys(at.tolist(), error)
-                speech_s[at] = group.speech_s
-        if errors:
-            raise VoiceprintListError(dict(sorted(errors.items())))
-        return Results(speech_s, llr, decision)
+    def llr(self, voiceprints: Voiceprints) -> NDArray[np.float32]:
+        """Return the LLR of each voiceprint, shape (n,); NaN where nothing can be told.
 
-    def _head_of(self, voiceprints: Voiceprints) -> CalibratedHead:
+        Raises:
+            VoiceprintModelError: Where their model is not loaded, or has another dimension.
+        """
         try:
-            return self.heads[voiceprints.model]
+            head = self.heads[voiceprints.model]
         except KeyError:
             raise VoiceprintModelError(
                 f"a voiceprint of model {voiceprints.model!r}, which is not loaded; "
                 f"loaded: {', '.join(sorted(self.heads)) or 'none'}"
             ) from None
+        return head.llr(voiceprints).astype(np.float32)
+
+
+class Scoring:
+    """The results of one list of voiceprints while it comes in, block by block: 8 bytes an item and the errors.
+
+    A block should hold at most ``BLOCK_ITEMS``. Where the items are cut into blocks changes no bit of the results.
+
+    Args:
+        scorer: Scores them.
+        max_items: Items after so many are counted, but not read; None for no bound.
+    """
+
+    def __init__(self, scorer: Scorer, max_items: int | None = None) -> None:
+        self._scorer = scorer
+        self._max_items = max_items
+        self._reader = BatchReader(scorer.frames)
+        self._blocks: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+        self._errors: dict[int, InputError] = {}
+        self._errors_left_out = 0
+        self._items = 0
+
+    def __len__(self) -> int:
+        return self._items
+
+    def new(self) -> Scoring:
+        """Return an empty one of the same scorer and bound."""
+        return Scoring(self._scorer, self._max_items)
+
+    def add_records(self, records: NDArray[np.uint8]) -> None:
+        """Take voiceprints of one length, one in each row: shape (n, bytes of each)."""
+        if self._has_room(len(records)):
+            self._add(len(records), self._reader.read_records(records), None)
+
+    def add_bytes(self, items: Sequence[bytes]) -> None:
+        """Take the bytes of voiceprints."""
+        if self._has_room(len(items)):
+            self._add(len(items), self._reader.read(items), None)
+
+    def add_texts(self, texts: Sequence[str]) -> None:
+        """Take voiceprints in Base64."""
+        if not self._has_room(len(texts)):
+            return
+        blobs: list[bytes] = []
+        positions: list[int] = []
+        errors: dict[int, InputError] = {}
+        for position, text in enumerate(texts):
+            try:
+                blobs.append(decode_base64(text))
+            except InputError as error:
+                errors[position] = error.without_origin()
+            else:
+                positions.append(position)
+        decoded = self._reader.read(blobs)
+        if errors:
+            self._add(len(texts), decoded, np.array(positions, np.int64), errors)
+        else:
+            self._add(len(texts), decoded, None)
+
+    def extend(self, other: Scoring) -> None:
+        """Take over all that another scoring has found; its items follow ours."""
+        self._blocks += other._blocks
+        self._keep_errors({self._items + position: error for position, error in other._errors.items()})
+        self._errors_left_out += other._errors_left_out
+        self._items += len(other)
+
+    def results(self, decision: Decision = EQUAL_PRIORS) -> Results:
+        """Return one result for each item, in their order.
+
+        Raises:
+            VoiceprintListError: Where items cannot be scored; it tells of the first ``MAX_ERRORS`` of them.
+        """
+        if self._errors:
+            raise VoiceprintListError(dict(sorted(self._errors.items())), self._errors_left_out)
+        columns = zip(*self._blocks, strict=True) if self._blocks else ((), ())
+        speech_s, llr = (np.concatenate([np.empty(0, np.float32), *column]) for column in columns)
+        return Results(speech_s, llr, decision)
+
+    def _has_room(self, count: int) -> bool:
+        """Return whether items are to be read; they are counted here where they are not."""
+        if not count or (self._max_items is not None and self._items >= self._max_items):
+            self._items += count
+            return False
+        return True
+
+    def _add(
+        self,
+        count: int,
+        decoded: DecodedBatch,
+        position_of: NDArray[np.int64] | None,
+        errors: Mapping[int, InputError] | None = None,
+    ) -> None:
+        """Score what was decoded of ``count`` items.
+
+        Args:
+            count: Items of the block.
+            decoded: The voiceprints among them.
+            position_of: The position in the block of each item that was decoded; None where all were.
+            errors: Why the others were not, by position in the block.
+        """
+        speech_s = np.zeros(count, np.float32)
+        llr = np.full(count, np.nan, np.float32)
+        told: dict[int, InputError] = dict(errors or {})
+        for row, error in decoded.errors.items():
+            told[row if position_of is None else int(position_of[row])] = error
+        for group, rows in decoded.groups:
+            at = rows if position_of is None else position_of[rows]
+            try:
+                llr[at] = self._scorer.llr(group)
+            except VoiceprintModelError as error:
+                told |= dict.fromkeys(at.tolist(), error.without_origin())
+            speech_s[at] = group.speech_s
+        self._blocks.append((speech_s, llr))
+        if told:
+            self._keep_errors({self._items + position: told[position] for position in sorted(told)})
+        self._items += count
+
+    def _keep_errors(self, errors: Mapping[int, InputError]) -> None:
+        """Keep as many as there is room for; blocks come in order, so that these are the first ones."""
+        room = MAX_ERRORS - len(self._errors)
+        self._errors |= dict(list(errors.items())[:room])
+        self._errors_left_out += max(0, len(errors) - room)

@@ -1,29 +1,23 @@
 """The voiceprint and its one format: a strict, self-describing UBJSON object.
 
-``docs/voiceprint-format.md`` describes it byte by byte. A model writes every voiceprint in one layout of one length,
-with the numbers at fixed offsets; so a batch is decoded by comparing its headers as one matrix of bytes
-(:func:`decode_batch`), and only what differs from that layout goes through the strict reader, one by one. Both give
-the same numbers.
+``docs/voiceprint-format.md`` describes it byte by byte. Here one voiceprint is written, and read strictly; many at once
+are read by :mod:`voxgender.core.batch`, which gives the same numbers.
 """
 
 from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxgender.core.errors import VoiceprintError
+from voxgender.core.layout import FORMAT_NAME, FORMAT_VERSION, Frame, Layout
 from voxgender.core.ubjson import read_flat_object
 
-Layout: TypeAlias = Literal["int8", "float32"]
-
-FORMAT_NAME: Final = "voxgender"
-FORMAT_VERSION: Final = 1
 MAX_DIMENSION: Final = 4096
 """Values of the longest vector. Speaker encoders write 128 to 1,024; the bound keeps an item from being a bomb."""
 MAX_VOICEPRINT_BYTES: Final = 40_000
@@ -67,50 +61,6 @@ class Voiceprints:
         return len(self.speech_s)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class DecodedBatch:
-    """What :func:`decode_batch` found.
-
-    Attributes:
-        groups: Voiceprints of one model and dimension each, with their positions in the batch, int64, shape (n,); a
-            model may have several groups.
-        errors: For each position that holds no voiceprint, why; in ascending order.
-    """
-
-    groups: list[tuple[Voiceprints, NDArray[np.int64]]]
-    errors: dict[int, VoiceprintError]
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """All bytes of a layout except its numbers, which stand between them."""
-
-    before_speech: bytes
-    before_scale: bytes | None
-    before_vector: bytes
-    vector_dtype: str
-    dimension: int
-
-    @classmethod
-    def of(cls, model: str, dimension: int, layout: Layout) -> _Frame:
-        head = b"{" + _key("format") + _text(FORMAT_NAME) + _key("version") + b"i" + bytes([FORMAT_VERSION])
-        head += _key("model") + _text(model) + _key("speech_length_s") + b"d"
-        marker = b"i" if layout == "int8" else b"d"
-        vector = _key("vector") + b"[$" + marker + b"#I" + struct.pack(">h", dimension)
-        if layout == "float32":
-            return cls(head, None, vector, ">f4", dimension)
-        return cls(head, _key("scale") + b"d", vector, ">i1", dimension)
-
-    @property
-    def dtype(self) -> np.dtype[np.void]:
-        """The layout as a NumPy record, so that a block of equal voiceprints is one array without a copy."""
-        fields: list[tuple[str, str]] = [("head", f"V{len(self.before_speech)}"), ("speech_s", ">f4")]
-        if self.before_scale is not None:
-            fields += [("mid", f"V{len(self.before_scale)}"), ("scale", ">f4")]
-        fields += [("tail", f"V{len(self.before_vector)}")]
-        return np.dtype([*fields, ("vector", self.vector_dtype, (self.dimension,)), ("end", "V1")])
-
-
 def encode_voiceprint(voiceprint: Voiceprint, layout: Layout = "int8") -> bytes:
     r"""Return the voiceprint's bytes.
 
@@ -132,7 +82,7 @@ def encode_voiceprint(voiceprint: Voiceprint, layout: Layout = "int8") -> bytes:
         raise VoiceprintError(f"layout is {layout!r}; choose one of {', '.join(get_args(Layout))}")
     model, speech_s = _checked_model(voiceprint.model), _checked_speech(voiceprint.speech_s)
     vector = _checked_vector(np.asarray(voiceprint.vector))
-    frame = _Frame.of(model, len(vector), layout)
+    frame = Frame.of(model, len(vector), layout)
     parts = [frame.before_speech, struct.pack(">f", speech_s)]
     if frame.before_scale is None:
         parts += [frame.before_vector, vector.astype(">f4").tobytes()]
@@ -192,113 +142,6 @@ def decode_voiceprint(data: bytes) -> Voiceprint:
     if len(stored) and not (stored.min() >= -128 and stored.max() <= 127):
         raise VoiceprintError("not a voiceprint: an integer of 'vector' is not within -128 to 127")
     return Voiceprint(model, speech_s, _checked_vector(stored.astype(np.float32) * scale))
-
-
-def decode_batch(items: Sequence[bytes]) -> DecodedBatch:
-    """Read many voiceprints; the ones of the common layout at once, the others one by one.
-
-    Args:
-        items: The bytes of each voiceprint.
-
-    Returns:
-        The voiceprints as columns, grouped by model, and the errors by position. Nothing is raised for a bad item.
-
-    Example:
-        >>> good = encode_voiceprint(Voiceprint("ge2e-2", 3.0, np.ones(4, np.float32)))
-        >>> batch = decode_batch([good, b"{", good])
-        >>> [(group.model, rows.tolist()) for group, rows in batch.groups], batch.errors
-        ([('ge2e-2', [0, 2])], {1: VoiceprintError('not a voiceprint: it ends too early (byte 1 of 1)')})
-    """
-    groups: list[tuple[Voiceprints, NDArray[np.int64]]] = []
-    errors: dict[int, VoiceprintError] = {}
-    singles: dict[tuple[str, int], list[tuple[int, Voiceprint]]] = {}
-    common = _decode_common_layout(items)
-    if common is not None:
-        groups.append(common)
-    for position in _positions_left(len(items), common):
-        try:
-            voiceprint = decode_voiceprint(items[position])
-        except VoiceprintError as error:
-            errors[position] = error
-        else:
-            singles.setdefault((voiceprint.model, len(voiceprint.vector)), []).append((position, voiceprint))
-    groups += [(_columns(members), _positions(members)) for members in singles.values()]
-    return DecodedBatch(groups, errors)
-
-
-def _decode_common_layout(items: Sequence[bytes]) -> tuple[Voiceprints, NDArray[np.int64]] | None:
-    """Decode all items that have the layout of the first one, or return None where there are none."""
-    frame = _frame_of(items[0]) if items else None
-    if frame is None:
-        return None
-    model, layout = frame
-    dtype = layout.dtype
-    rows = np.array([i for i, item in enumerate(items) if len(item) == dtype.itemsize], np.int64)
-    records = np.frombuffer(b"".join(items[i] for i in rows), dtype)
-    good = _equal(records["head"], layout.before_speech)
-    good &= _equal(records["tail"], layout.before_vector) & _equal(records["end"], b"}")
-    speech_s = records["speech_s"].astype(np.float32)
-    good &= np.isfinite(speech_s) & (speech_s >= 0)
-    vectors = records["vector"].astype(np.float32)
-    if layout.before_scale is None:
-        good &= np.isfinite(vectors).all(axis=1)
-    else:
-        scale = records["scale"].astype(np.float32)
-        # What the strict reader would refuse is left to it, so that one place alone words the errors.
-        good &= _equal(records["mid"], layout.before_scale)
-        good &= (scale > 0) | ((scale == 0) & (speech_s == 0))
-        with np.errstate(over="ignore", invalid="ignore"):
-            good &= np.isfinite(scale * np.float32(128))
-            vectors *= scale[:, np.newaxis]
-    if not good.all():
-        rows, speech_s, vectors = rows[good], speech_s[good], vectors[good]
-    return (Voiceprints(model, speech_s, vectors), rows) if len(rows) else None
-
-
-def _frame_of(item: bytes) -> tuple[str, _Frame] | None:
-    """Return the common layout that ``item`` is written in, with its model; None where it is in none or is broken."""
-    try:
-        voiceprint = decode_voiceprint(item)
-    except VoiceprintError:
-        return None
-    for layout in get_args(Layout):
-        frame = _Frame.of(voiceprint.model, len(voiceprint.vector), layout)
-        if len(item) == frame.dtype.itemsize and item[: len(frame.before_speech)] == frame.before_speech:
-            return voiceprint.model, frame
-    return None
-
-
-def _positions_left(size: int, common: tuple[Voiceprints, NDArray[np.int64]] | None) -> list[int]:
-    left = np.ones(size, np.bool_)
-    if common is not None:
-        left[common[1]] = False
-    return np.flatnonzero(left).tolist()
-
-
-def _columns(members: Sequence[tuple[int, Voiceprint]]) -> Voiceprints:
-    first = members[0][1]
-    speech_s = np.array([voiceprint.speech_s for _, voiceprint in members], np.float32)
-    return Voiceprints(first.model, speech_s, np.stack([voiceprint.vector for _, voiceprint in members]))
-
-
-def _positions(members: Sequence[tuple[int, Voiceprint]]) -> NDArray[np.int64]:
-    return np.array([position for position, _ in members], np.int64)
-
-
-def _equal(column: NDArray[np.void], constant: bytes) -> NDArray[np.bool_]:
-    """Tell for each row whether its bytes are ``constant``."""
-    width = len(constant)
-    matrix = np.ascontiguousarray(column).view(np.uint8).reshape(-1, width)
-    same: NDArray[np.bool_] = (matrix == np.frombuffer(constant, np.uint8)).all(axis=1)
-    return same
-
-
-def _key(name: str) -> bytes:
-    return b"i" + bytes([len(name)]) + name.encode("ascii")
-
-
-def _text(text: str) -> bytes:
-    return b"Si" + bytes([len(text)]) + text.encode("ascii")
 
 
 def _checked_model(model: object) -> str:

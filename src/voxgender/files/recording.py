@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from voxgender.core.base64 import decode_base64, encode_base64
 from voxgender.core.errors import Base64Error, InputError
+from voxgender.core.layout import Layout
 from voxgender.core.voiceprint import (
     MAX_VOICEPRINT_BYTES,
-    Layout,
     Voiceprint,
     decode_voiceprint,
     encode_voiceprint,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.requests import Request
@@ -35,15 +34,15 @@ def service_of(request: Request) -> Service:
     return service
 
 
-def admit(operation: str) -> Callable[[Request], Awaitable[dict[str, str]]]:
-    """Return a dependency that counts a request of ``operation`` and gives the headers that tell of its window."""
+async def admit(request: Request, operation: str) -> dict[str, str]:
+    """Count a request of ``operation`` and return the headers that tell of its window.
 
-    async def admit_request(request: Request) -> dict[str, str]:
-        caller = request.client.host if request.client else ""
-        permit = service_of(request).admission.admit(caller, operation)
-        return {} if permit is None else rate_headers(permit.limit, permit.remaining, permit.reset_s)
-
-    return admit_request
+    Raises:
+        RateLimitError: Where the caller has used up its requests.
+    """
+    caller = request.client.host if request.client else ""
+    permit = await service_of(request).admission.admit(caller, operation)
+    return {} if permit is None else rate_headers(permit.limit, permit.remaining, permit.reset_s)
 
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

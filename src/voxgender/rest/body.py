@@ -1,119 +1,118 @@
-"""Reading a request's body: bounded while it arrives, then parsed."""
+"""A request's body as it arrives: bounded in bytes and time, and unpacked where it comes packed."""
 
 from __future__ import annotations
 
 import asyncio
-import codecs
-import re
+from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
-import msgspec
-from starlette.requests import Request
+from isal import isal_zlib
+from isal.igzip_lib import IsalError
+from starlette.requests import ClientDisconnect, Request
 
-from voxgender.core.errors import BodyTooLargeError, RequestInvalidError, RequestValidationError
+from voxgender.core.errors import BodyTooLargeError, RequestInvalidError
 
 UPLOAD_S: Final = 120.0
 """Longest time for a body to arrive, as in the reference product."""
+IDLE_S: Final = 15.0
+"""Longest time for the next bytes of a body to arrive; a client that has died must not be waited for."""
+UNPACKED_PIECE_BYTES: Final = 256 * 1024
+"""Most bytes that are unpacked at a time, whatever a packed piece would become."""
+
+_GZIP_WINDOW_BITS: Final = 31  # zlib's number for a gzip header and the largest window
 
 
-class _VoiceprintsBody(msgspec.Struct):
-    """What a request's JSON may hold; keys that are not named here are passed over without being built."""
+def body_of(request: Request, max_body_bytes: int) -> AsyncIterator[bytes]:
+    """Yield a body in pieces, unpacked.
 
-    voiceprints: list[str] | msgspec.UnsetType = msgspec.UNSET
-
-
-async def read_body(request: Request, max_body_bytes: int) -> bytearray:
-    """Return the body, of which never more than ``max_body_bytes`` are held.
+    Args:
+        request: Whose body.
+        max_body_bytes: The most that is taken, both as it comes and unpacked.
 
     Raises:
         BodyTooLargeError: Where it is larger; at once where the request declares so, else when the bound is passed.
-        RequestInvalidError: Where it does not arrive in time.
+        RequestInvalidError: Where it does not arrive in time, or its content encoding is unknown or broken.
     """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    pieces = _received(request, max_body_bytes)
+    if encoding in ("gzip", "x-gzip"):
+        return _unpacked(pieces, max_body_bytes)
+    if encoding not in ("identity", ""):
+        message = f"The content encoding is {encoding[:100]!r}; send the body as it is, or packed by gzip."
+        raise RequestInvalidError(message, "header", "content-encoding")
+    return pieces
+
+
+async def _received(request: Request, max_body_bytes: int) -> AsyncIterator[bytes]:
     declared = request.headers.get("content-length")
     if declared is not None and int(declared) > max_body_bytes:
         raise BodyTooLargeError(max_body_bytes, int(declared))
-    body = bytearray()
-    try:
-        async with asyncio.timeout(UPLOAD_S):
-            async for chunk in request.stream():
-                if len(body) + len(chunk) > max_body_bytes:
-                    raise BodyTooLargeError(max_body_bytes, None)
-                body += chunk
-    except TimeoutError:
-        raise RequestInvalidError(f"The body did not arrive within {UPLOAD_S:g} s.", "body") from None
-    return body
+    loop = asyncio.get_running_loop()
+    latest_s = loop.time() + UPLOAD_S
+    body_bytes, has_more = 0, True
+    while has_more:
+        try:
+            async with asyncio.timeout_at(min(latest_s, loop.time() + IDLE_S)):
+                message = await request.receive()
+        except TimeoutError:
+            reason = f"within {UPLOAD_S:g} s" if loop.time() >= latest_s else f"for {IDLE_S:g} s"
+            raise RequestInvalidError(f"The body did not arrive {reason}.", "body") from None
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        piece = message.get("body", b"")
+        has_more = message.get("more_body", False)
+        body_bytes += len(piece)
+        if body_bytes > max_body_bytes:
+            raise BodyTooLargeError(max_body_bytes, None)
+        if piece:
+            yield piece
 
 
-def check_json(request: Request) -> None:
-    """Check that the request says that it brings plain JSON.
-
-    Raises:
-        RequestInvalidError: Where it declares another media type, or a content encoding.
-    """
-    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if media_type != "application/json" and not (
-        media_type.startswith("application/") and media_type.endswith("+json")
-    ):
-        message = f"The media type is {media_type[:100]!r}; send the header 'Content-Type: application/json'."
-        raise RequestInvalidError(message, "header", "content-type")
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding != "identity":
-        message = f"The content encoding is {encoding[:100]!r}; send the body as it is."
-        raise RequestInvalidError(message, "header", "content-encoding")
+async def _unpacked(pieces: AsyncIterator[bytes], max_body_bytes: int) -> AsyncIterator[bytes]:
+    unpacker = _Unpacker()
+    body_bytes = 0
+    async for packed in pieces:
+        for piece in unpacker.feed(packed):
+            body_bytes += len(piece)
+            if body_bytes > max_body_bytes:
+                raise BodyTooLargeError(max_body_bytes, None, "the unpacked body")
+            yield piece
+            await asyncio.sleep(0)
+    unpacker.finish()
 
 
-def parse_voiceprints(body: bytes | bytearray) -> list[str]:
-    """Return the texts under ``voiceprints`` in a JSON body; other keys are ignored.
+class _Unpacker:
+    """Unpacks gzip (RFC 1952): one member after another, in pieces of bounded size."""
 
-    Raises:
-        RequestInvalidError: Where the body is no JSON.
-        RequestValidationError: Where it is JSON, but holds no list of texts under that key.
+    def __init__(self) -> None:
+        self._member = isal_zlib.decompressobj(wbits=_GZIP_WINDOW_BITS)
+        self._has_begun = False
 
-    Example:
-        >>> parse_voiceprints(b'{"voiceprints": ["AAAA"]}')
-        ['AAAA']
-    """
-    if not body or body.isspace():
-        raise RequestInvalidError('The body is empty; send {"voiceprints": ["<Base64>", ...]}.', "body")
-    try:
-        if not body.isascii():
-            # What msgspec passes over, it does not look at.
-            codecs.decode(body, "utf-8")
-        parsed = msgspec.json.decode(body, type=_VoiceprintsBody)
-    except msgspec.ValidationError as error:
-        _check_syntax(body)  # a value of a wrong type stops the decoder before it has seen all
-        raise _mismatch(str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _no_json(error) from None
-    if isinstance(parsed.voiceprints, msgspec.UnsetType):
-        raise RequestValidationError("The key 'voiceprints' is missing.", ("body", "voiceprints"), "value.missing")
-    return parsed.voiceprints
+    def feed(self, packed: bytes) -> Iterator[bytes]:
+        """Yield what the next packed bytes become.
 
+        Raises:
+            RequestInvalidError: Where they are not gzip.
+        """
+        piece = b""
+        # A full piece may have been all of the input and yet not all that it becomes.
+        while packed or (len(piece) == UNPACKED_PIECE_BYTES and not self._member.eof):
+            if self._member.eof:
+                self._member = isal_zlib.decompressobj(wbits=_GZIP_WINDOW_BITS)
+            self._has_begun = True
+            try:
+                piece = self._member.decompress(packed, UNPACKED_PIECE_BYTES)
+            except IsalError:  # type: ignore[misc]  # the stubs take it for an instance
+                raise RequestInvalidError("The body is not gzip, as its content encoding says.", "body") from None
+            packed = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+            if piece:
+                yield piece
 
-def _check_syntax(body: bytes | bytearray) -> None:
-    """Check that a body is JSON, without building what it holds.
+    def finish(self) -> None:
+        """Check that the last member has ended.
 
-    Raises:
-        RequestInvalidError: Where it is not.
-    """
-    try:
-        msgspec.json.decode(body, type=msgspec.Raw)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise _no_json(error) from None
-
-
-def _no_json(error: Exception) -> RequestInvalidError:
-    reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-    return RequestInvalidError(f"The body is not JSON: {reason}.", "body")
-
-
-def _mismatch(message: str) -> RequestValidationError:
-    """Return the error for a value of a wrong type, from msgspec's message, which ends with its JSON path."""
-    if item := re.search(r"\$\.voiceprints\[(\d+)\]`$", message):
-        location = ("body", "voiceprints", int(item[1]))
-        return RequestValidationError("The item must be a text: a Base64 voiceprint.", location, "value.type")
-    if "$.voiceprints`" in message:
-        expected = "The value must be a list of Base64 texts."
-        return RequestValidationError(expected, ("body", "voiceprints"), "value.type")
-    expected = 'The body must be an object like {"voiceprints": ["<Base64>", ...]}.'
-    return RequestValidationError(expected, ("body",), "value.type")
+        Raises:
+            RequestInvalidError: Where it has not.
+        """
+        if self._has_begun and not self._member.eof:
+            raise RequestInvalidError("The body's gzip ends too early.", "body")

@@ -114,7 +114,7 @@ def _details(error: VoxgenderError) -> list[Detail]:
             context: dict[str, object] = {"max_body_size": error.max_body_bytes, "size_unit": "bytes"}
             if error.body_bytes is not None:
                 context["body_size"] = error.body_bytes
-            return [detail(("body",), "Request body too large.", error.code, context)]
+            return [detail(("body",), f"{str(error)[0].upper()}{str(error)[1:]}.", error.code, context)]
         case RequestValidationError():
             return [detail(error.location, str(error), error.reason, error.context)]
         case VoiceprintListError():
@@ -127,7 +127,7 @@ def _item_details(error: VoiceprintListError) -> list[Detail]:
     where = ("body", "voiceprints")
     told = list(error.errors.items())[:MAX_DETAILS]
     details = [detail((*where, position), str(one), one.code) for position, one in told]
-    if omitted := len(error.errors) - len(told):
+    if omitted := len(error.errors) + error.left_out - len(told):
         message = f"{omitted} more voiceprints cannot be scored."
         details.append(detail(where, message, "details.omitted", {"omitted": omitted}))
     return details

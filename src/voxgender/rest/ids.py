@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import time
 import uuid
 from typing import Final
 
 import structlog
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,6 +25,7 @@ DRAIN_S: Final = 2.0
 """Longest time for it."""
 
 log = structlog.get_logger()
+_random = random.Random()  # noqa: S311 - nothing rests on an id that cannot be guessed
 
 
 class RequestIds:
@@ -45,6 +46,7 @@ class RequestIds:
         began_s = time.perf_counter()
         request = Request(scope)
         ids, refusal = _take_ids(request)
+        id_headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in ids.items()]
         status = 0
         body = IncomingBody(request, receive)
 
@@ -52,12 +54,10 @@ class RequestIds:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                for name, value in ids.items():
-                    headers[name] = value
+                headers = message["headers"] = [*message["headers"], *id_headers]
                 if not await body.is_over():
                     # What is left of it would be taken for the next request, or would have to be read to its end.
-                    headers["connection"] = "close"
+                    headers.append((b"connection", b"close"))
             await send(message)
 
         async def answer() -> None:
@@ -133,6 +133,11 @@ def _path(scope: Scope) -> str:
     return path
 
 
+def _new_id() -> str:
+    """Return an id that is unique, but no secret: the system's random numbers would make other threads take over."""
+    return str(uuid.UUID(int=_random.getrandbits(128), version=4))
+
+
 def _take_ids(request: Request) -> tuple[dict[str, str], RequestInvalidError | None]:
     """Return both ids, and the refusal if one of those that were sent cannot be taken over."""
     ids: dict[str, str] = {}
@@ -143,5 +148,5 @@ def _take_ids(request: Request) -> tuple[dict[str, str], RequestInvalidError | N
             message = f"The header must hold at most {MAX_ID_CHARACTERS} printable ASCII characters."
             refusal = RequestInvalidError(message, "header", name)
             sent = ""
-        ids[name] = sent or str(uuid.uuid4())
+        ids[name] = sent or _new_id()
     return ids, refusal

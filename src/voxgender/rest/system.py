@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import structlog
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from voxgender import __version__
-from voxgender.app.service import Service
 from voxgender.core.errors import VoxgenderError
 from voxgender.rest import schema
 from voxgender.rest.admission import service_of
@@ -24,8 +24,9 @@ _NOT_READY: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/api/system/info", name="system_info", response_model=schema.SystemInfo)
-async def info(service: Annotated[Service, Depends(service_of)]) -> Response:
+async def info(request: Request) -> Response:
     """Tell the version, the loaded models, the limits, and what is taken where a request does not say."""
+    service = service_of(request)
     settings = service.settings
     limits = {
         "max_voiceprints": settings.max_voiceprints,
@@ -43,8 +44,9 @@ async def info(service: Annotated[Service, Depends(service_of)]) -> Response:
 @router.get("/api/system/status", name="system_status", response_model=schema.SystemStatus, responses=_NOT_READY)
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", response_model=schema.SystemStatus, responses=_NOT_READY)
-async def ready(service: Annotated[Service, Depends(service_of)]) -> Response:
+async def ready(request: Request) -> Response:
     """Tell whether it takes requests: it has started, is not stopping, and its store answers."""
+    service = service_of(request)
     try:
         if service.is_ready:
             await service.store.usage()

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, Final
+from collections.abc import AsyncIterator
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from starlette.requests import Request
 from starlette.responses import Response
 
-from voxgender.app.service import Service
-from voxgender.app.task import Task
-from voxgender.core.decision import Decision
 from voxgender.core.errors import RequestInvalidError
+from voxgender.core.scorer import Scoring
 from voxgender.rest import schema
 from voxgender.rest.admission import admit, error_responses, service_of
-from voxgender.rest.body import check_json, parse_voiceprints, read_body
-from voxgender.rest.decision import asked_decision
+from voxgender.rest.arrow_body import read_arrow
+from voxgender.rest.body import body_of
+from voxgender.rest.decision import DecisionQuery, asked_decision
 from voxgender.rest.ids import CORRELATION_ID, REQUEST_ID
+from voxgender.rest.json_body import JsonBody
+from voxgender.rest.negotiation import ARROW, JSON, asked_wait_s, body_type
+from voxgender.rest.route import DirectRoute, query_parameters, read_query
+from voxgender.rest.task_answer import task_answer, task_info
 
 PATH: Final = "/api/technology/gender-identification-voiceprints"
-LARGE_BODY_BYTES: Final = 64 * 1024
-"""From here on, parsing and writing JSON leave the event loop to other requests."""
-RESULT_JSON_BYTES: Final = 180
-"""What one result takes up as JSON, about."""
+
+
+class ResultsQuery(BaseModel):
+    """Which results are to be told."""
+
+    offset: int = Field(0, ge=0, description="Results to pass over.")
+    limit: int = Field(2**31 - 1, ge=1, description="Most results to tell; all without it.")
+
 
 _ID_HEADERS: Final[list[dict[str, Any]]] = [
     {
@@ -44,8 +54,26 @@ _LOCATION: Final = {
     "schema": {"type": "string"},
     "example": f"{PATH}/123e4567-e89b-12d3-a456-426614174000",
 }
+_TASK_ID: Final[dict[str, Any]] = {
+    "name": "task_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "format": "uuid"},
+}
+_POLL_PARAMETERS: Final[list[dict[str, Any]]] = [
+    {"name": name, "in": "header", "required": False, "schema": {"type": "string"}, "description": text}
+    for name, text in (
+        ("prefer", "wait=N waits up to N seconds (60 at most) for a task that is not finished (RFC 7240)."),
+        ("if-none-match", "The ETag of a result that the client has; the answer is 304 then."),
+    )
+]
+_POLL_HEADERS: Final[dict[str, Any]] = {
+    "etag": {"description": "Names the result of a finished task.", "schema": {"type": "string"}},
+    "x-total-count": {"description": "Results of the task, whatever slice is told.", "schema": {"type": "integer"}},
+    "preference-applied": {"description": "The wait that was granted.", "schema": {"type": "string"}},
+}
 
-router = APIRouter(prefix=PATH, tags=["Gender identification from voiceprints"])
+router = APIRouter(prefix=PATH, route_class=DirectRoute, tags=["Gender identification from voiceprints"])
 
 
 @router.post(
@@ -63,35 +91,54 @@ router = APIRouter(prefix=PATH, tags=["Gender identification from voiceprints"])
         **error_responses(400, 403, 413, 422, 429, 500, 507),
     },
     openapi_extra={
-        "parameters": _ID_HEADERS,
+        "parameters": [*query_parameters(DecisionQuery), *_ID_HEADERS],
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/VoiceprintsRequest"}}},
+            "content": {
+                JSON: {"schema": {"$ref": "#/components/schemas/VoiceprintsRequest"}},
+                ARROW: {"schema": {"type": "string", "format": "binary"}},
+            },
         },
     },
 )
-async def start(
-    request: Request,
-    service: Annotated[Service, Depends(service_of)],
-    window: Annotated[dict[str, str], Depends(admit("submit voiceprints"))],
-    decision: Annotated[Decision, Depends(asked_decision)],
-) -> Response:
-    """Score 1 to 50,000 Base64 voiceprints (the maximum is a setting) and keep the result for polling.
+async def start(request: Request) -> Response:
+    """Score 1 to 50,000 voiceprints (the maximum is a setting) while they arrive and keep the result for polling.
 
     The decision is kept with it, so that a task says the same whenever it is asked.
     """
-    check_json(request)
-    body = await read_body(request, service.settings.max_body_bytes)
-    if len(body) < LARGE_BODY_BYTES:
-        items = parse_voiceprints(body)
+    service = service_of(request)
+    window = await admit(request, "submit voiceprints")
+    decision = asked_decision(request, service)
+    media_type = body_type(request)
+    scoring = service.begin_scoring()
+    pieces = body_of(request, service.settings.max_body_bytes)
+    if media_type == ARROW:
+        await _score_arrow(pieces, scoring)
     else:
-        items = await asyncio.to_thread(parse_voiceprints, body)
-    del body
-    task = await service.submit_voiceprints(items, decision)
+        await _score_json(pieces, scoring)
+    task = await service.submit(scoring, decision)
     path = f"{PATH}/{task.task_id}"
-    answer = msgspec.json.encode({"task": _task_info(task)})
+    answer = msgspec.json.encode({"task": task_info(task)})
     headers = {"location": path, "x-location": path, **window}
-    return Response(answer, 202, headers=headers, media_type="application/json")
+    return Response(answer, 202, headers=headers, media_type=JSON)
+
+
+async def _score_json(pieces: AsyncIterator[bytes], scoring: Scoring) -> None:
+    body = JsonBody(scoring)
+    async for piece in pieces:
+        for _ in body.feed(piece):
+            await asyncio.sleep(0)
+    for _ in body.finish():
+        await asyncio.sleep(0)
+
+
+async def _score_arrow(pieces: AsyncIterator[bytes], scoring: Scoring) -> None:
+    async for block in read_arrow(pieces):
+        if isinstance(block, list):
+            scoring.add_bytes(block)
+        else:
+            scoring.add_records(block)
+        await asyncio.sleep(0)
 
 
 @router.get(
@@ -99,28 +146,27 @@ async def start(
     name="poll_gender_identification_voiceprints",
     response_class=Response,
     summary="Poll a task",
-    responses={200: {"model": schema.TaskAnswer}, **error_responses(400, 404, 429, 500)},
-    openapi_extra={"parameters": _ID_HEADERS},
+    responses={
+        200: {
+            "model": schema.TaskAnswer,
+            "content": {ARROW: {"schema": {"type": "string", "format": "binary"}}},
+            "headers": _POLL_HEADERS,
+        },
+        304: {"description": "The result is the one that If-None-Match names."},
+        **error_responses(400, 404, 422, 429, 500),
+    },
+    openapi_extra={"parameters": [_TASK_ID, *query_parameters(ResultsQuery), *_ID_HEADERS, *_POLL_PARAMETERS]},
 )
-async def poll(
-    task_id: Annotated[str, Path(json_schema_extra={"format": "uuid"})],
-    service: Annotated[Service, Depends(service_of)],
-    window: Annotated[dict[str, str], Depends(admit("poll voiceprints"))],
-) -> Response:
+async def poll(request: Request) -> Response:
     """Return the task with one result for each voiceprint, in the order of the request."""
-    task = await service.task(_parse_task_id(task_id))
-    small = len(task.results) * RESULT_JSON_BYTES < LARGE_BODY_BYTES
-    answer = _answer(task) if small else await asyncio.to_thread(_answer, task)
-    return Response(answer, headers=window, media_type="application/json")
-
-
-def _answer(task: Task) -> bytes:
-    voiceprints = [result.as_dict() for result in task.results]
-    return msgspec.json.encode({"task": _task_info(task), "result": {"voiceprints": voiceprints}, "error": None})
-
-
-def _task_info(task: Task) -> dict[str, str]:
-    return {"task_id": str(task.task_id), "state": task.state.value}
+    headers = await admit(request, "poll voiceprints")
+    task_id = _parse_task_id(request.path_params["task_id"])
+    part = read_query(request, ResultsQuery) if request.scope["query_string"] else ResultsQuery()
+    wait_s = asked_wait_s(request)
+    task = await service_of(request).task(task_id, wait_s or 0.0)
+    if wait_s is not None:
+        headers["preference-applied"] = f"wait={wait_s:g}"
+    return task_answer(request, task, part.offset, part.limit, headers)
 
 
 def _parse_task_id(text: str) -> UUID:

@@ -1,0 +1,70 @@
+"""The plot: time of a full request, and cost of a voiceprint by their number in a request."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, Final
+
+from benchmarks.serving.servers import FLOOR, SERVERS, USUAL, VOXGENDER
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from voxgender.lab.plots import with_own_colours
+
+_COLOURS: Final = {VOXGENDER: "#3b82c4", USUAL: "#d9730d", FLOOR: "#8a8a8a"}
+_STYLES: Final = {VOXGENDER: "o-", USUAL: "s--", FLOOR: "^:"}
+# Stands for the colour of text; matplotlib knows no "currentColor", so it is put in afterwards.
+_INK: Final = "#010203"
+_SETTINGS: Final[Any] = {
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "voxgender",  # the same plot gives the same bytes
+    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _INK),
+    "axes.facecolor": "none",
+    "axes.axisbelow": True,
+    "figure.facecolor": "none",
+    "grid.color": _INK,
+    "grid.alpha": 0.15,
+    "legend.frameon": False,
+    "font.size": 9,
+}
+_NO_METADATA: Final = {"Date": None, "Creator": None, "Format": None, "Type": None}
+
+
+def plot(results: dict[str, Any]) -> str:
+    """Return the plot as an SVG file's text; the same results give the same bytes."""
+    text = io.StringIO()
+    with rc_context(_SETTINGS):
+        figure = Figure(figsize=(8.4, 3.2), layout="constrained")
+        bars, lines = figure.subplots(1, 2)
+        _full(bars, results)
+        _sizes(lines, results)
+        figure.savefig(text, format="svg", metadata=_NO_METADATA)
+    svg = text.getvalue().replace(_INK, "currentColor")
+    return with_own_colours(svg[svg.index("<svg") :])
+
+
+def _full(axes: Axes, results: dict[str, Any]) -> None:
+    names = [name for name in reversed(SERVERS) if name in results["servers"]]
+    for name in names:
+        full = next(iter(results["servers"][name]["full"].values()))
+        post_ms, get_ms = (full[key]["median"] * 1e3 for key in ("post_s", "get_s"))
+        axes.barh(name, post_ms, color=_COLOURS[name])
+        axes.barh(name, get_ms, left=post_ms, color=_COLOURS[name], alpha=0.5)
+        axes.annotate(
+            f"{post_ms + get_ms:,.0f} ms", (post_ms + get_ms, name), (4, 0), textcoords="offset points", va="center"
+        )
+    axes.margins(x=0.22)
+    axes.grid(axis="x")
+    axes.set(xlabel="ms: POST, and GET of the result (paler)", title=f"{results['voiceprints']:,} voiceprints")
+
+
+def _sizes(axes: Axes, results: dict[str, Any]) -> None:
+    for name in SERVERS:
+        if name in results["servers"]:
+            sizes = results["servers"][name]["sizes"]
+            cost_us = [one["sum_s"]["median"] / int(size) * 1e6 for size, one in sizes.items()]
+            axes.plot([int(size) for size in sizes], cost_us, _STYLES[name], color=_COLOURS[name], label=name)
+    axes.set(xscale="log", yscale="log", xlabel="voiceprints in a request", ylabel="µs a voiceprint")
+    axes.grid()
+    axes.legend(fontsize=8)

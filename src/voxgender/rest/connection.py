@@ -1,0 +1,129 @@
+"""One client's connection: what is no HTTP, what does not come and what is not read end it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import uuid
+from typing import Final
+
+import structlog
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from voxgender.rest.errors import detail, error_body
+from voxgender.rest.ids import CORRELATION_ID, REQUEST_ID
+
+MAX_HEAD_BYTES: Final = 64 * 1024
+"""Longest request line with headers."""
+HEAD_S = 10.0
+"""Longest time from the first byte of a request to the end of its headers."""
+STALL_S = 30.0
+STALL_BYTES: Final = 64 * 1024
+"""Of an answer that does not fit into the socket, a client must read so much, or all that is left, in ``STALL_S``."""
+
+log = structlog.get_logger()
+
+
+class Connection(HttpToolsProtocol):
+    """Uvicorn's HTTP protocol, whose own refusals (broken HTTP) carry the contract's error body and ids as well.
+
+    It also bounds what uvicorn's does not: the head of a request in length and time, the wait for the first request,
+    and the wait for a client that does not read its answer.
+    """
+
+    _is_in_head = True
+    _head_bytes = 0
+    _head_timer: asyncio.TimerHandle | None = None
+    _unsent_bytes = 0
+    _unsent_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it
+        """Begin to wait for the first request, for as long as for one that follows."""
+        super().connection_made(transport)
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of everything."""
+        for timer in (self._head_timer, self._unsent_timer, self.timeout_keep_alive_task):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has arrived; close the connection of a client whose request line and headers do not end."""
+        if self._is_in_head:
+            self._head_bytes += len(data)
+            self._begin_head_timer()
+        super().data_received(data)
+        if self._is_in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response(f"Request line and headers are longer than {MAX_HEAD_BYTES} bytes.")
+
+    def on_message_begin(self) -> None:
+        """Begin with a request's head."""
+        self._begin_head_timer()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Begin with a request's body."""
+        self._is_in_head = False
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Begin to wait for the next request, of which nothing needs to come yet."""
+        super().on_message_complete()
+        self._is_in_head, self._head_bytes = True, 0
+
+    def on_response_complete(self) -> None:
+        """Begin to watch what the client has yet to read of the answer."""
+        super().on_response_complete()
+        self._watch_unsent()
+
+    def pause_writing(self) -> None:
+        """Wait until the client has read more."""
+        super().pause_writing()
+        self._watch_unsent()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP and close the connection."""
+        response = error_body(400, "request.invalid", "Invalid request.", [detail((), msg, "http.invalid")])
+        ids = {name: str(uuid.uuid4()) for name in (CORRELATION_ID, REQUEST_ID)}
+        headers = {**response.headers, **ids, "connection": "close"}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self.transport.write(f"HTTP/1.1 400 Bad Request\r\n{lines}\r\n".encode() + bytes(response.body))
+        self.transport.close()
+
+    def _begin_head_timer(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_S, self._refuse_slow_head)
+
+    def _refuse_slow_head(self) -> None:
+        self._head_timer = None
+        if self.transport.is_closing():
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            # It is we who keep the client from sending on until the request before has been answered.
+            self._begin_head_timer()
+        else:
+            self.send_400_response(f"Request line and headers did not arrive within {HEAD_S:g} s.")
+
+    def _watch_unsent(self) -> None:
+        """From now on, see to it that the client reads what waits for it."""
+        if self._unsent_timer is not None:
+            self._unsent_timer.cancel()
+        self._unsent_bytes = self.transport.get_write_buffer_size()
+        self._unsent_timer = self.loop.call_later(STALL_S, self._drop_who_does_not_read) if self._unsent_bytes else None
+
+    def _drop_who_does_not_read(self) -> None:
+        left_bytes = self.transport.get_write_buffer_size()
+        if left_bytes > max(0, self._unsent_bytes - STALL_BYTES):
+            log.info("client dropped, because it does not read", unsent_bytes=left_bytes)
+            # Without this the system would go on to hold what it has taken over from us, some megabytes a client.
+            at_once = struct.pack("ii", 1, 0)
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+            self.transport.abort()
+        else:
+            self._watch_unsent()

@@ -1,0 +1,207 @@
+"""Several processes that answer on one socket, and the one that keeps them going."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from limits.errors import StorageError
+
+from voxgender.app.logs import configure_logs
+from voxgender.app.rate_storage import shared_windows
+from voxgender.app.settings import Settings
+from voxgender.core.errors import SettingsError, VoxgenderError
+from voxgender.rest.listener import log_listening
+
+if TYPE_CHECKING:
+    from voxgender.rest.server import RestServer
+
+STOP_S: Final = 30.0
+"""Seconds that a worker has to end once it is told to; then it is killed. It gives itself about 10."""
+STEADY_S: Final = 60.0
+"""A worker that has answered for so long is started again at once when it ends."""
+FIRST_PAUSE_S: Final = 0.1
+LONGEST_PAUSE_S: Final = 30.0
+"""Between the end of a worker and its next start; each end that comes soon doubles the pause."""
+
+_SPAWN: Final = multiprocessing.get_context("spawn")
+
+log = structlog.get_logger()
+
+
+class Workers:
+    """Keeps the processes going that answer on a socket, and answers nothing itself.
+
+    A worker that ends is started again. Where one cannot start and no other answers, that is the end. What is under
+    way when a signal comes is finished first. The workers also end when this process dies, in whatever way.
+
+    Args:
+        settings: How each of them is to work, and how many they are.
+        listener: A bound socket, which they share.
+
+    Raises:
+        SettingsError: Where the system cannot share a socket.
+    """
+
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+        if os.name != "posix":
+            raise SettingsError(
+                f"VOXGENDER_WORKERS (--workers) is {settings.workers}: this system allows 1; run several services"
+            )
+        self._settings = settings
+        self._listener = listener
+        self._processes: set[SpawnProcess] = set()
+        self._answering: set[SpawnProcess] = set()
+        self._is_listening = False
+        self._stopping = asyncio.Event()
+
+    def run(self) -> None:
+        """Keep the workers going until a signal comes, and return once they have ended.
+
+        Raises:
+            SettingsError: Where they cannot start with the settings.
+            VoxgenderError: Where they cannot start for another reason.
+        """
+        windows = shared_windows(self._settings)
+        if windows is not None:
+            with contextlib.closing(windows):
+                try:
+                    windows.reset()
+                except StorageError as error:
+                    log.warning("requests of an earlier run count", error=str(error.storage_error))
+        asyncio.run(self._run())
+        log.info("stopped")
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop)
+        kept = [loop.create_task(self._keep_one()) for _ in range(self._settings.workers)]
+        await asyncio.wait(kept, return_when=asyncio.FIRST_EXCEPTION)
+        self._stop()
+        for outcome in await asyncio.gather(*kept, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
+
+    async def _keep_one(self) -> None:
+        """Start a worker, and again whenever it ends, until all are to stop.
+
+        Raises:
+            VoxgenderError: Where it cannot start and no other answers.
+        """
+        loop = asyncio.get_running_loop()
+        pause_s = FIRST_PAUSE_S
+        while not self._stopping.is_set():
+            began_s = loop.time()
+            process, reports = self._start()
+            with reports:
+                report = await _next_report(reports)
+                if has_answered := report is True:
+                    self._tell_of(process)
+                    report = await _next_report(reports)
+                    self._answering.discard(process)
+            process.join()
+            self._processes.discard(process)
+            if self._stopping.is_set():
+                return
+            if not isinstance(report, VoxgenderError):
+                report = VoxgenderError(f"a worker ended with exit code {process.exitcode}")
+            if not has_answered and not self._answering:
+                raise report
+            if loop.time() - began_s >= STEADY_S:
+                pause_s = FIRST_PAUSE_S
+            log.error("worker ended", worker=process.pid, reason=str(report), next_start_s=pause_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    def _start(self) -> tuple[SpawnProcess, Connection]:
+        """Start a worker; return it and where it reports, first whether it answers, then by its end."""
+        reports, told = _SPAWN.Pipe(duplex=False)
+        process = _SPAWN.Process(target=_work, args=(self._settings, self._listener, told), daemon=True)
+        # Ctrl-C goes to all processes of a terminal. One that has only begun leaves it to this one to end it.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            process.start()
+        finally:
+            signal.signal(signal.SIGINT, before)
+            # With the worker's end open in the worker alone, its death can be read here as well.
+            told.close()
+        self._processes.add(process)
+        return process, reports
+
+    def _tell_of(self, process: SpawnProcess) -> None:
+        """Log that a worker answers; the first of them makes the service one that listens."""
+        self._answering.add(process)
+        log.info("worker answers", worker=process.pid)
+        if not self._is_listening:
+            self._is_listening = True
+            log_listening(self._listener)
+
+    def _stop(self) -> None:
+        """Tell all workers to finish what is under way."""
+        if not self._stopping.is_set():
+            self._stopping.set()
+            # The workers have it as well; once the last of them has closed it, new clients are refused at once.
+            self._listener.close()
+            for process in self._processes:
+                process.terminate()
+            asyncio.get_running_loop().call_later(STOP_S, self._kill)
+
+    def _kill(self) -> None:
+        for process in self._processes:
+            log.error("worker killed, because it does not end", worker=process.pid)
+            process.kill()
+
+
+async def _next_report(reports: Connection) -> object:
+    """Return the next thing that a worker tells; None at its end."""
+    loop = asyncio.get_running_loop()
+    is_there = asyncio.Event()
+    loop.add_reader(reports.fileno(), is_there.set)
+    try:
+        await is_there.wait()
+        return reports.recv()
+    except EOFError:
+        return None
+    finally:
+        loop.remove_reader(reports.fileno())
+
+
+def _work(settings: Settings, listener: socket.socket, told: Connection) -> None:
+    """Be a worker; tell ``True`` once it answers, or the error that keeps it from that."""
+    from voxgender.app.service import Service
+    from voxgender.rest.server import RestServer
+
+    def tell(report: object) -> None:
+        with contextlib.suppress(OSError):  # nobody is there any more; _stop_with_parent sees to it
+            told.send(report)
+
+    configure_logs(settings.log_level)
+    structlog.contextvars.bind_contextvars(worker=os.getpid())
+    try:
+        server = RestServer(Service.of_settings(settings), listener, lambda: tell(True))
+        threading.Thread(target=_stop_with_parent, args=(server,), name="parent-watch", daemon=True).start()
+        server.serve()
+    except (VoxgenderError, OSError) as error:
+        # Errors of other classes need not survive the way through a pipe.
+        tell(error if isinstance(error, SettingsError) else VoxgenderError(str(error)))
+        sys.exit(1)
+
+
+def _stop_with_parent(server: RestServer) -> None:
+    """Stop a worker whose parent has died, however that was: nobody else would."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        server.stop()
