@@ -165,6 +165,13 @@ def test_a_head_that_waits_behind_a_request_under_way_gets_its_time_after_that(
     assert read_answer(connection) == 200
 
 
+def test_a_head_that_waited_behind_a_request_and_does_not_go_on_after_it_is_refused(connect: Connect) -> None:
+    connection = connect()
+    connection.sendall(ask("slow") + ASK[:-1])
+    assert read_answer(connection) == 200
+    assert read_to_the_end(connection).startswith(b"HTTP/1.1 400 ")
+
+
 def test_a_head_that_began_with_the_end_of_the_request_before_has_no_longer_either(connect: Connect) -> None:
     connection = connect()
     connection.sendall(ASK + ASK[:-1])

@@ -138,7 +138,6 @@ async def _score_arrow(pieces: AsyncIterator[bytes], scoring: Scoring) -> None:
             scoring.add_bytes(block)
         else:
             scoring.add_records(block)
-        await asyncio.sleep(0)
 
 
 @router.get(
