@@ -63,6 +63,7 @@ def main() -> None:
             results["servers"] = {}
             # In this order: voxgender's answers are what the floor answers with.
             for server_name in (one for one in SERVERS if one in arguments.servers):
+                status.update(f"{server_name} starts")
                 others = OtherWork(cores)
                 with Server(server_name, folder, cores and cores[0], work.answers) as server:
 

@@ -17,6 +17,8 @@ from benchmarks.serving.client import BROKEN, HOST, Answer, Connection
 SEND_BYTES: Final = 1024 * 1024
 MOST_TIMES: Final = 3
 """A server that cannot keep the pace is given so many times the planned time."""
+WARM_UP_S: Final = 30.0
+"""Longest wait until each connection of a closed loop has been answered once."""
 CROWD_S: Final = 180.0
 """Longest wait for a crowd to be answered."""
 
@@ -39,7 +41,7 @@ class Load:
 def closed_loop(
     port: int, requests: Sequence[bytes], connections: int, seconds: float, *, follow: bool = False
 ) -> Load:
-    """Let each connection send its next request as soon as it has its answer.
+    """Let each connection send its next request as soon as it has its answer; the first one of each is not counted.
 
     Args:
         port: Port of the server.
@@ -47,29 +49,37 @@ def closed_loop(
         connections: Connections at once.
         seconds: How long.
         follow: Whether a request is followed by a GET of the Location that its answer names, and counts only then.
+
+    Raises:
+        ConnectionError: Where a connection gets no answer at all.
     """
     load, turn = Load(), cycle(requests)
     clients = [_Client(port, turn, follow) for _ in range(connections)]
     with selectors.DefaultSelector() as selector:
+        now = time.perf_counter()
         for client in clients:
             selector.register(client.socket, selectors.EVENT_READ, client)
-        began = now = time.perf_counter()
+            client.begin(now)
+        # Event loops accept connections slowly beside other work; what is measured are connections that are open.
+        waiting = set(clients)
+        for client, outcome, _ in _answers(selector, now + WARM_UP_S):
+            if outcome != BROKEN:
+                waiting.discard(client)
+            if outcome == BROKEN or not waiting:
+                break
+        if waiting:
+            raise ConnectionError(f"{len(waiting)} of {connections} connections were not answered even once")
+        began = time.perf_counter()
         for client in clients:
             client.begin(began)
-        while now - began < seconds and selector.get_map():
-            for key, _ in selector.select(seconds):
-                client = key.data
-                outcome = client.receive()
-                now = time.perf_counter()
-                if outcome is None:
-                    continue
-                load.statuses[outcome] += 1
-                if outcome == BROKEN:
-                    selector.unregister(client.socket)
-                    continue
+        for client, outcome, now in _answers(selector, began + seconds):
+            load.statuses[outcome] += 1
+            if outcome == BROKEN:
+                selector.unregister(client.socket)
+            else:
                 load.latencies_s.append(now - client.began)
                 client.begin(now)
-        load.took_s = now - began
+        load.took_s = time.perf_counter() - began
     for client in clients:
         client.socket.close()
     return load
@@ -126,6 +136,18 @@ def crowd(port: int, request: bytes, clients: int) -> Load:
             key.data[1].close()
         load.took_s = time.perf_counter() - began
     return load
+
+
+def _answers(selector: selectors.BaseSelector, until: float) -> Iterator[tuple[_Client, int, float]]:
+    """Yield each client that has its answer, the status and the time, until then or until no client is left."""
+    now = time.perf_counter()
+    while now < until and selector.get_map():
+        for key, _ in selector.select(until - now):
+            status = key.data.receive()
+            now = time.perf_counter()
+            if status is not None:
+                yield key.data, status, now
+        now = time.perf_counter()
 
 
 class _Client:

@@ -236,6 +236,7 @@ class Trial:
 
     def _extras(self) -> dict[str, Any]:
         """What the wire contract offers besides; None where the server does not do it."""
+        self.tell("other ways to ask")
         plain, arrow = self.work.full[0], arrow_body(self.work.items)
         extras: dict[str, Any] = {}
         with Connection(self.server.port, 60) as connection:

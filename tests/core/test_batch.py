@@ -15,7 +15,7 @@ from voxgender.core import batch as batch_module
 from voxgender.core.batch import decode_batch
 from voxgender.core.errors import VoiceprintError
 from voxgender.core.layout import Layout
-from voxgender.core.voiceprint import Voiceprint, decode_voiceprint, encode_voiceprint
+from voxgender.core.voiceprint import Voiceprint, decode_columns, decode_voiceprint, encode_voiceprint
 
 Told = tuple[str, bytes, str, bytes] | tuple[type[VoiceprintError], str]
 
@@ -42,7 +42,8 @@ def told_at_once(batch: Sequence[bytes]) -> list[Told]:
         assert (group.speech_s.dtype, group.vectors.dtype, positions.dtype) == (np.float32, np.float32, np.int64)
         for row, position in enumerate(positions.tolist()):
             assert position not in told
-            told[position] = content(Voiceprint(group.model, float(group.speech_s[row]), group.vectors[row]))
+            vector = group.vectors[row] if group.scale is None else group.vectors[row] * group.scale[row]
+            told[position] = content(Voiceprint(group.model, float(group.speech_s[row]), vector))
     assert sorted(told) == list(range(len(batch)))
     return [told[position] for position in range(len(batch))]
 
@@ -140,7 +141,7 @@ def test_voiceprints_of_the_common_layout_are_not_read_one_by_one(
     silent = [Voiceprint("ge2e-2", 0.0, np.full(3, value)) for value in (0.0, 0.5)]
     batch = [encode_voiceprint(voiceprint, layout) for voiceprint in [*loud, *silent]]
     read: list[bytes] = []
-    monkeypatch.setattr(batch_module, "decode_voiceprint", lambda item: read.append(item) or decode_voiceprint(item))
+    monkeypatch.setattr(batch_module, "decode_columns", lambda item: read.append(item) or decode_columns(item))
     ((_, positions),) = decode_batch(batch).groups
     assert positions.tolist() == [0, 1, 2, 3, 4, 5]
     assert read == batch[:1]

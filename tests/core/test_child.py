@@ -21,8 +21,7 @@ PRIORS = st.floats(0.001, 0.999)
 
 
 def soften(llr: float, log_ratio: float, prior: float) -> float:
-    vectors = np.array([[log_ratio]], np.float32)
-    return float(ChildHead(ONE, prior).soften(np.array([llr]), vectors)[0])
+    return float(ChildHead(ONE, prior).soften(np.array([llr]), np.array([log_ratio]))[0])
 
 
 @given(LLRS, CHILDREN, PRIORS)
@@ -46,7 +45,7 @@ def test_both_genders_are_softened_alike(llr: float, log_ratio: float, prior: fl
 def test_the_formula_is_bayes_rule_over_adults_and_children(llr: float, log_ratio: float, prior: float) -> None:
     """Densities that have these ratios, mixed by the share of children, give the same LLR."""
     man, woman = 2 / (1 + np.exp(-llr)), 2 / (1 + np.exp(llr))  # relative to the mean of both
-    child = np.exp(np.float64(np.float32(log_ratio)))
+    child = np.exp(log_ratio)
     man, woman = ((1 - prior) * density + prior * child for density in (man, woman))
     assert soften(llr, log_ratio, prior) == pytest.approx(np.log(man / woman), abs=1e-9)
 

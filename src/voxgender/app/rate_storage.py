@@ -15,8 +15,8 @@ from limits.storage.base import MovingWindowSupport, Storage
 
 from voxgender.app.settings import Settings
 
-BUSY_S: Final = 0.25
-"""Longest wait for the other processes; a count takes them some 50 microseconds."""
+BUSY_S: Final = 1.0
+"""Longest wait for the other processes; a count takes each some 70 microseconds."""
 FORGET_ROWS: Final = 8
 """Most requests that one new request forgets, of any window: more than come in, so that the file stays small."""
 

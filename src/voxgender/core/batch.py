@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, get_args
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from voxgender.core.errors import VoiceprintError
 from voxgender.core.layout import Frame, Layout
-from voxgender.core.voiceprint import Voiceprint, Voiceprints, decode_voiceprint
+from voxgender.core.voiceprint import Voiceprints, decode_columns
 
 Group = tuple[Voiceprints, NDArray[np.int64]]
 
@@ -52,7 +53,7 @@ def decode_batch(items: Sequence[bytes]) -> DecodedBatch:
         The voiceprints as columns, grouped by model, and the errors by position. Nothing is raised for a bad item.
 
     Example:
-        >>> from voxgender.core.voiceprint import encode_voiceprint
+        >>> from voxgender.core.voiceprint import Voiceprint, encode_voiceprint
         >>> good = encode_voiceprint(Voiceprint("ge2e-2", 3.0, np.ones(4, np.float32)))
         >>> batch = decode_batch([good, b"{", good])
         >>> [(group.model, rows.tolist()) for group, rows in batch.groups], batch.errors
@@ -105,17 +106,14 @@ class BatchReader:
             row, rest = int(rows[0]), rows[1:]
             data = records[row].tobytes()
             try:
-                voiceprint = decode_voiceprint(data)
+                one = decode_columns(data)
             except VoiceprintError as error:
                 errors[row], rows = error.without_origin(), rest
                 continue
-            learnt = self._learn(voiceprint, data)
+            learnt = self._learn(one, data)
             if learnt is not None:
                 rows = _take(learnt, records, rows, groups)
             else:
-                one = Voiceprints(
-                    voiceprint.model, np.array([voiceprint.speech_s], np.float32), voiceprint.vector[np.newaxis]
-                )
                 groups.append((one, np.array([row], np.int64)))
                 rows = rest
         return DecodedBatch(groups, errors)
@@ -127,11 +125,11 @@ class BatchReader:
                 return DecodedBatch([(voiceprints, np.zeros(1, np.int64))], {})
         return self.read_records(_matrix(item))
 
-    def _learn(self, voiceprint: Voiceprint, data: bytes) -> Frame | None:
+    def _learn(self, one: Voiceprints, data: bytes) -> Frame | None:
         """Return the layout that ``data`` is written in and remember it; None where it is in none or is known."""
         known = self._frames.setdefault(len(data), [])
         for layout in get_args(Layout):
-            frame = Frame.of(voiceprint.model, len(voiceprint.vector), layout)
+            frame = Frame.of(one.model, one.vectors.shape[1], layout)
             fits = len(data) == frame.dtype.itemsize and data.startswith(frame.before_speech)
             if fits and len(known) < MAX_FRAMES and frame not in known and len(_matching(frame, _matrix(data))):
                 known.append(frame)
@@ -160,30 +158,42 @@ def _take(frame: Frame, records: NDArray[np.uint8], rows: NDArray[np.int64], gro
 
 def _matching(frame: Frame, records: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Return the rows that have the layout, and numbers that the strict reader takes as well."""
-    fields = records.view(frame.dtype)[:, 0]
-    speech_s = fields["speech_s"].astype(np.float32)
-    good = np.isfinite(speech_s) & (speech_s >= 0)
+    good = np.ones(len(records), np.bool_)
     for start, constant in frame.constants:
         column = records[:, start : start + len(constant)]
         # As a rule all rows are alike, and one comparison of memory shows it.
-        if column.tobytes() != constant * len(records):
+        if column.tobytes() != _repeated(constant, len(records)):
             good &= (column == np.frombuffer(constant, np.uint8)).all(axis=1)
-    if frame.before_scale is None:
-        good &= np.isfinite(fields["vector"].astype(np.float32)).all(axis=1)
-    else:
-        scale = fields["scale"].astype(np.float32)
-        good &= (scale > 0) | ((scale == 0) & (speech_s == 0))
-        with np.errstate(over="ignore", invalid="ignore"):
-            good &= np.isfinite(scale * np.float32(128))
+    speech_s, scale, vectors = _numbers(frame, records)
+    if not 0 <= speech_s.min() <= speech_s.max() <= _MAX_FLOAT32:
+        good &= (speech_s >= 0) & (speech_s <= _MAX_FLOAT32)
+    if scale is None:
+        if not np.isfinite(vectors).all():
+            good &= np.isfinite(vectors).all(axis=1)
+    elif not 0 < scale.min() <= scale.max() <= _MAX_SCALE:
+        good &= (scale > 0) & (scale <= _MAX_SCALE) | (scale == 0) & (speech_s == 0)
     return np.flatnonzero(good)
 
 
 def _columns(frame: Frame, records: NDArray[np.uint8]) -> Voiceprints:
+    speech_s, scale, vectors = _numbers(frame, records)
+    return Voiceprints(frame.model, speech_s, vectors.astype(np.float32, copy=False), scale)
+
+
+def _numbers(
+    frame: Frame, records: NDArray[np.uint8]
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.generic]]:
+    """Return speech lengths, scales and vectors of rows with the layout; vectors of int8 as they are."""
     fields = records.view(frame.dtype)[:, 0]
-    vectors = fields["vector"].astype(np.float32)
-    if frame.before_scale is not None:
-        vectors *= fields["scale"].astype(np.float32)[:, np.newaxis]
-    return Voiceprints(frame.model, fields["speech_s"].astype(np.float32), vectors)
+    speech_s = fields["speech_s"].astype(np.float32)
+    if frame.before_scale is None:
+        return speech_s, None, fields["vector"].astype(np.float32)
+    return speech_s, fields["scale"].astype(np.float32), fields["vector"]
+
+
+@lru_cache(maxsize=32)
+def _repeated(constant: bytes, count: int) -> bytes:
+    return constant * count
 
 
 def _columns_of_one(frame: Frame, item: bytes) -> Voiceprints | None:
@@ -195,12 +205,12 @@ def _columns_of_one(frame: Frame, item: bytes) -> Voiceprints | None:
     vector = np.frombuffer(item, frame.vector_dtype, frame.dimension, fields["vector"][1])[np.newaxis]
     if not 0 <= speech_s <= _MAX_FLOAT32:
         return None
-    vectors = vector.astype(np.float32)
+    vectors, scales = vector.astype(np.float32), None
     if frame.before_scale is not None:
         (scale,) = _FLOAT32.unpack_from(item, fields["scale"][1])
         if not (0 < scale <= _MAX_SCALE or (scale == 0 and speech_s == 0)):
             return None
-        vectors *= np.float32(scale)
+        scales = np.array([scale], np.float32)
     elif not np.isfinite(vectors).all():
         return None
-    return Voiceprints(frame.model, np.array([speech_s], np.float32), vectors)
+    return Voiceprints(frame.model, np.array([speech_s], np.float32), vectors, scales)

@@ -32,7 +32,7 @@ class ChildHead:
         if not (isinstance(self.prior, int | float) and math.isfinite(self.prior) and 0 < self.prior < 1):
             raise ModelError("a share of children lies between 0 and 1; install the model again")
 
-    def soften(self, llr: NDArray[np.float64], vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    def soften(self, llr: NDArray[np.float64], child_raw: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the LLRs of male against female of speakers who may be children.
 
         With the ratio ``r`` of an adult's genders and the odds ``c`` of a child, both genders of adults and of children
@@ -41,15 +41,15 @@ class ChildHead:
 
         Args:
             llr: Natural-log LLRs of adults, float64, shape (n,); NaN stays NaN.
-            vectors: float32, shape (n, dimension).
+            child_raw: Raw scores of ``head``, float64, shape (n,).
 
         Example:
             >>> child = ChildHead(Head("m", np.array([1], np.float32), bias=0.0), prior=0.5)
-            >>> child.soften(np.array([3.0, 3.0, -3.0]), np.array([[-9], [0], [9]], np.float32)).round(2)
+            >>> child.soften(np.array([3.0, 3.0, -3.0]), np.array([-9.0, 0.0, 9.0])).round(2)
             array([ 3.  ,  0.98, -0.  ])
         """
-        log_ratio = np.clip(self.head.raw_scores(vectors), -_MAX_LOG_RATIO, _MAX_LOG_RATIO)
+        log_ratio = np.minimum(np.maximum(child_raw, -_MAX_LOG_RATIO), _MAX_LOG_RATIO)
         child = np.exp(log_ratio) * (self.prior / (1.0 - self.prior))
-        male = 2.0 / (1.0 + np.exp(-np.clip(llr, -_MAX_LOG_RATIO, _MAX_LOG_RATIO)))
+        male = 2.0 / (1.0 + np.exp(-np.minimum(np.maximum(llr, -_MAX_LOG_RATIO), _MAX_LOG_RATIO)))
         softened: NDArray[np.float64] = np.log(male + child) - np.log(2.0 - male + child)
         return softened

@@ -42,13 +42,14 @@ class Head:
     def __repr__(self) -> str:
         return f"Head(model={self.model!r}, dimension={len(self.weight)})"
 
-    def raw_scores(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    def raw_scores(self, vectors: NDArray[np.float32], scale: NDArray[np.float32] | None = None) -> NDArray[np.float64]:
         """Return the uncalibrated score of each vector; larger speaks more for what was looked for, like a male voice.
 
         A vector has the same score, bit by bit, alone and in every batch.
 
         Args:
             vectors: float32, shape (n, dimension).
+            scale: What each vector is to be multiplied by, float32, shape (n,); None for nothing.
 
         Returns:
             float64, shape (n,); infinite or NaN where the numbers of a vector are too large to be summed.
@@ -69,4 +70,6 @@ class Head:
         # because a matrix product adds up in an order that depends on the rows beside it, and so would the last bits.
         with np.errstate(over="ignore", invalid="ignore"):
             products: NDArray[np.float32] = np.vecdot(vectors, self.weight)
+            if scale is not None:
+                products *= scale
             return products.astype(np.float64) + self.bias

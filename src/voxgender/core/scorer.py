@@ -23,6 +23,8 @@ from voxgender.core.voiceprint import Voiceprints
 
 BLOCK_ITEMS: Final = 512
 """Voiceprints decoded and scored at a time: 0.6 MB of float32 at 286 values, so that a block stays in the cache."""
+SETTLED_ITEMS: Final = 4096
+"""Voiceprints whose raw scores become LLRs at a time: half a millisecond."""
 MAX_ERRORS: Final = 1000
 """Bad items that are told of; of more, only the number is kept, because each takes up memory."""
 
@@ -41,10 +43,19 @@ class CalibratedHead:
     calibration: Calibration
     child: ChildHead | None = None
 
+    def raw_scores(self, voiceprints: Voiceprints) -> list[NDArray[np.float64]]:
+        """Return the raw score of each voice and, with a child head, that of its being a child's; each shape (n,)."""
+        heads = [self.head] if self.child is None else [self.head, self.child.head]
+        return [head.raw_scores(voiceprints.vectors, voiceprints.scale) for head in heads]
+
+    def llr_of_raw(self, raw: Sequence[NDArray[np.float64]], speech_s: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the LLRs of voices of which :meth:`raw_scores` said this; each depends on no other."""
+        llr = self.calibration.llr(raw[0], speech_s)
+        return llr if self.child is None else self.child.soften(llr, raw[1])
+
     def llr(self, voiceprints: Voiceprints) -> NDArray[np.float64]:
         """Return the LLR of each voiceprint, shape (n,); NaN where nothing can be told, as without speech."""
-        llr = self.calibration.llr(self.head.raw_scores(voiceprints.vectors), voiceprints.speech_s)
-        return llr if self.child is None else self.child.soften(llr, voiceprints.vectors)
+        return self.llr_of_raw(self.raw_scores(voiceprints), voiceprints.speech_s)
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,8 @@ class Scorer:
         Raises:
             VoiceprintModelError: Where their model is not loaded, or has another dimension.
         """
-        return Results(voiceprints.speech_s, self.llr(voiceprints), decision)
+        llr = self.head_of(voiceprints).llr(voiceprints)
+        return Results(voiceprints.speech_s, llr.astype(np.float32), decision)
 
     def score_bytes(self, items: Sequence[bytes], decision: Decision = EQUAL_PRIORS) -> Results:
         """Return the result of each voiceprint, in the order of the items.
@@ -97,20 +109,36 @@ class Scorer:
             scoring.add_texts(texts[start : start + BLOCK_ITEMS])
         return scoring.results(decision)
 
-    def llr(self, voiceprints: Voiceprints) -> NDArray[np.float32]:
-        """Return the LLR of each voiceprint, shape (n,); NaN where nothing can be told.
+    def head_of(self, voiceprints: Voiceprints) -> CalibratedHead:
+        """Return the head that scores voiceprints.
 
         Raises:
-            VoiceprintModelError: Where their model is not loaded, or has another dimension.
+            VoiceprintModelError: Where their model is not loaded.
         """
         try:
-            head = self.heads[voiceprints.model]
+            return self.heads[voiceprints.model]
         except KeyError:
             raise VoiceprintModelError(
                 f"a voiceprint of model {voiceprints.model!r}, which is not loaded; "
                 f"loaded: {', '.join(sorted(self.heads)) or 'none'}"
             ) from None
-        return head.llr(voiceprints).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scored:
+    """Voiceprints that have raw scores, but no LLRs yet.
+
+    Attributes:
+        head: What scored them.
+        at: Their positions after the settled items.
+        raw: What its ``raw_scores`` said.
+        speech_s: Seconds of speech.
+    """
+
+    head: CalibratedHead
+    at: NDArray[np.int64]
+    raw: list[NDArray[np.float64]]
+    speech_s: NDArray[np.float32]
 
 
 class Scoring:
@@ -128,6 +156,8 @@ class Scoring:
         self._max_items = max_items
         self._reader = BatchReader(scorer.frames)
         self._blocks: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+        self._scored: list[_Scored] = []
+        self._settled_items = 0
         self._errors: dict[int, InputError] = {}
         self._errors_left_out = 0
         self._items = 0
@@ -171,7 +201,10 @@ class Scoring:
 
     def extend(self, other: Scoring) -> None:
         """Take over all that another scoring has found; its items follow ours."""
+        self._settle()
+        other._settle()
         self._blocks += other._blocks
+        self._settled_items += len(other)
         self._keep_errors({self._items + position: error for position, error in other._errors.items()})
         self._errors_left_out += other._errors_left_out
         self._items += len(other)
@@ -184,6 +217,7 @@ class Scoring:
         """
         if self._errors:
             raise VoiceprintListError(dict(sorted(self._errors.items())), self._errors_left_out)
+        self._settle()
         columns = zip(*self._blocks, strict=True) if self._blocks else ((), ())
         speech_s, llr = (np.concatenate([np.empty(0, np.float32), *column]) for column in columns)
         return Results(speech_s, llr, decision)
@@ -191,7 +225,9 @@ class Scoring:
     def _has_room(self, count: int) -> bool:
         """Return whether items are to be read; they are counted here where they are not."""
         if not count or (self._max_items is not None and self._items >= self._max_items):
+            self._settle()
             self._items += count
+            self._settled_items += count
             return False
         return True
 
@@ -210,22 +246,39 @@ class Scoring:
             position_of: The position in the block of each item that was decoded; None where all were.
             errors: Why the others were not, by position in the block.
         """
-        speech_s = np.zeros(count, np.float32)
-        llr = np.full(count, np.nan, np.float32)
         told: dict[int, InputError] = dict(errors or {})
         for row, error in decoded.errors.items():
             told[row if position_of is None else int(position_of[row])] = error
         for group, rows in decoded.groups:
             at = rows if position_of is None else position_of[rows]
             try:
-                llr[at] = self._scorer.llr(group)
+                head = self._scorer.head_of(group)
+                raw = head.raw_scores(group)
             except VoiceprintModelError as error:
                 told |= dict.fromkeys(at.tolist(), error.without_origin())
-            speech_s[at] = group.speech_s
-        self._blocks.append((speech_s, llr))
+            else:
+                self._scored.append(_Scored(head, self._items - self._settled_items + at, raw, group.speech_s))
         if told:
             self._keep_errors({self._items + position: told[position] for position in sorted(told)})
         self._items += count
+        if self._items - self._settled_items >= SETTLED_ITEMS:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Make LLRs of the raw scores that have come, of many at once: each step costs more than a block's numbers."""
+        count = self._items - self._settled_items
+        speech_s = np.zeros(count, np.float32)
+        llr = np.full(count, np.nan, np.float32)
+        for head in {id(scored.head): scored.head for scored in self._scored}.values():
+            parts = [scored for scored in self._scored if scored.head is head]
+            at = np.concatenate([part.at for part in parts])
+            raw = [np.concatenate(column) for column in zip(*(part.raw for part in parts), strict=True)]
+            speech_s[at] = np.concatenate([part.speech_s for part in parts])
+            llr[at] = head.llr_of_raw(raw, speech_s[at])
+        if count:
+            self._blocks.append((speech_s, llr))
+        self._scored.clear()
+        self._settled_items = self._items
 
     def _keep_errors(self, errors: Mapping[int, InputError]) -> None:
         """Keep as many as there is room for; blocks come in order, so that these are the first ones."""

@@ -82,7 +82,7 @@ def train_head(
     head = fused(heads, *fit_fusion(of_parts, calibration, everything))
     raw = head.raw_scores(calibration.voiceprints.vectors)
     if child is not None:
-        cross_llr = child.soften(cross_llr, calibration.voiceprints.vectors)
+        cross_llr = child.soften(cross_llr, child.head.raw_scores(calibration.voiceprints.vectors))
     return Trained(CalibratedHead(head, fit_calibration(raw, calibration, everything), child), cross_llr)
 
 
@@ -102,7 +102,8 @@ def recalibrate(before: CalibratedHead, calibration: Labelled) -> Trained:
     for rest, fold in _folds(calibration):
         cross_llr[fold] = fit_calibration(raw, calibration, rest).llr(raw[fold], calibration.voiceprints.speech_s[fold])
     if before.child is not None:
-        cross_llr = before.child.soften(cross_llr, calibration.voiceprints.vectors)
+        child_raw = before.child.head.raw_scores(calibration.voiceprints.vectors)
+        cross_llr = before.child.soften(cross_llr, child_raw)
     return Trained(replace(before, calibration=fit_calibration(raw, calibration, np.arange(len(raw)))), cross_llr)
 
 

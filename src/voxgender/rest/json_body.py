@@ -170,25 +170,25 @@ class JsonBody:
         first = _FIRST_ROW.match(data, at)
         if first is None:
             return at
-        start, width = first.start(1) - 1, len(first[1])
+        width = len(first[1])
         separator = data[first.end(1) : first.end()]
-        stride = 1 + width + len(separator)
-        count = min((len(data) - start) // stride, BLOCK_ITEMS)
+        # A row is an item with all up to the next one, the opening quote included, so that one look shows both.
+        stride = width + len(separator) + 1
+        count = min((len(data) - first.start(1)) // stride, BLOCK_ITEMS)
         if not count:
             return at
-        rows = np.frombuffer(data, np.uint8, count * stride, start).reshape(count, stride)
-        good = rows[:, 0] == ord('"')
-        good &= (rows[:, 1 + width :] == np.frombuffer(separator, np.uint8)).all(axis=1)
-        if not good.all():
-            count = int(good.argmin())
+        rows = np.frombuffer(data, np.uint8, count * stride, first.start(1)).reshape(count, stride)
+        between, expected = rows[:, width:], separator + b'"'
+        if between.tobytes() != expected * count:
+            count = int((between == np.frombuffer(expected, np.uint8)).all(axis=1).argmin())
         records = None
         while records is None:
             if count < MIN_RUN_ROWS:
                 return at
-            records = decode_base64_rows(rows[:count, 1 : 1 + width])
+            records = decode_base64_rows(rows[:count, :width])
             # One of them is no plain Base64; halving comes near it in a few steps.
             count, taken = count // 2, count
-        end = start + taken * stride
+        end = first.start(1) + taken * stride - 1
         self._run_of(end - at).add_records(records)
         return end
 

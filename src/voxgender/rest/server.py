@@ -17,6 +17,7 @@ import uvicorn
 from voxgender.app.service import Service
 from voxgender.rest.app import create_app
 from voxgender.rest.connection import Connection
+from voxgender.rest.heap import keep_freed_blocks
 from voxgender.rest.listener import log_listening
 
 KEEP_ALIVE_S = 75
@@ -82,6 +83,7 @@ class RestServer:
         Raises:
             SettingsError: Where the store cannot be opened.
         """
+        keep_freed_blocks()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(self.run())
 
