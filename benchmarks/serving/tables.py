@@ -9,6 +9,8 @@ from typing import Any, Final
 from benchmarks.serving.servers import FLOOR, SERVERS, USUAL, VOXGENDER
 
 ABSENT: Final = "n/a"
+BUSY_SHARE: Final = 0.1
+"""Share of the two cores that other work may take before the figures say more of it than of the servers."""
 CONTRACT_STATUSES: Final = {"202", "400", "403", "413", "422", "429", "507"}
 """What the wire contract lets a server answer to a POST, besides an internal error."""
 _MB: Final = 1_000_000
@@ -68,8 +70,10 @@ def machine_line(results: dict[str, Any]) -> str:
 
 
 def _others(results: dict[str, Any]) -> str:
-    shares = ((name, figures["other_work"]) for name, figures in _servers(results))
-    return ", ".join(f"{name} {ABSENT if share is None else f'{share:.0%}'}" for name, share in shares)
+    shares = {name: figures["other_work"] for name, figures in _servers(results)}
+    told = ", ".join(f"{name} {ABSENT if share is None else f'{share:.0%}'}" for name, share in shares.items())
+    is_busy = any(share is not None and share > BUSY_SHARE for share in shares.values())
+    return f"{told}, which is too much for figures to be relied on" if is_busy else told
 
 
 def _aims(results: dict[str, Any]) -> Table:

@@ -42,8 +42,8 @@ class Decision:
             array([0.9])
         """
         log_odds = np.asarray(llr, np.float64) + math.log(self.male_prior) - math.log1p(-self.male_prior)
-        # tanh does not overflow, wherever exp would.
-        return 0.5 + 0.5 * np.tanh(0.5 * log_odds)
+        # exp overflows beyond this, and the probability has long been 0 or 1.
+        return 1.0 / (1.0 + np.exp(-np.minimum(np.maximum(log_odds, -700.0), 700.0)))
 
     def gender(self, male_probability: float) -> Gender:
         """Return the gender that the probability speaks for; ``unknown`` where it is NaN, too low or a tie.
@@ -62,7 +62,7 @@ class Decision:
         """Return what :meth:`gender` says of each probability, as places in ``GENDERS``, of the same shape."""
         is_male = (male_probability > 0.5) & (male_probability >= self.min_probability)
         is_female = (male_probability < 0.5) & (1 - male_probability >= self.min_probability)
-        return np.where(is_male, 1, np.where(is_female, 2, 0))
+        return is_male.astype(np.intp) + 2 * is_female.astype(np.intp)
 
 
 EQUAL_PRIORS: Final = Decision()

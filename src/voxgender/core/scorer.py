@@ -216,11 +216,18 @@ class Scoring:
             VoiceprintListError: Where items cannot be scored; it tells of the first ``MAX_ERRORS`` of them.
         """
         if self._errors:
-            raise VoiceprintListError(dict(sorted(self._errors.items())), self._errors_left_out)
+            raise VoiceprintListError(self._errors, self._errors_left_out)
         self._settle()
-        columns = zip(*self._blocks, strict=True) if self._blocks else ((), ())
-        speech_s, llr = (np.concatenate([np.empty(0, np.float32), *column]) for column in columns)
-        return Results(speech_s, llr, decision)
+        if not self._blocks:
+            return Results(np.empty(0, np.float32), np.empty(0, np.float32), decision)
+        if len(self._blocks) > 1:
+            self._blocks = [
+                (
+                    np.concatenate([speech_s for speech_s, _ in self._blocks]),
+                    np.concatenate([llr for _, llr in self._blocks]),
+                )
+            ]
+        return Results(*self._blocks[0], decision)
 
     def _has_room(self, count: int) -> bool:
         """Return whether items are to be read; they are counted here where they are not."""
@@ -267,6 +274,13 @@ class Scoring:
     def _settle(self) -> None:
         """Make LLRs of the raw scores that have come, of many at once: each step costs more than a block's numbers."""
         count = self._items - self._settled_items
+        self._settled_items = self._items
+        if not count:
+            return
+        if len(self._scored) == 1 and len(self._scored[0].at) == count:
+            only = self._scored.pop()
+            self._blocks.append((only.speech_s, only.head.llr_of_raw(only.raw, only.speech_s).astype(np.float32)))
+            return
         speech_s = np.zeros(count, np.float32)
         llr = np.full(count, np.nan, np.float32)
         for head in {id(scored.head): scored.head for scored in self._scored}.values():
@@ -275,10 +289,8 @@ class Scoring:
             raw = [np.concatenate(column) for column in zip(*(part.raw for part in parts), strict=True)]
             speech_s[at] = np.concatenate([part.speech_s for part in parts])
             llr[at] = head.llr_of_raw(raw, speech_s[at])
-        if count:
-            self._blocks.append((speech_s, llr))
+        self._blocks.append((speech_s, llr))
         self._scored.clear()
-        self._settled_items = self._items
 
     def _keep_errors(self, errors: Mapping[int, InputError]) -> None:
         """Keep as many as there is room for; blocks come in order, so that these are the first ones."""

@@ -7,23 +7,33 @@ from typing import Any, cast
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from voxgender import __version__
 from voxgender.app.service import Service
 from voxgender.core.errors import VoxgenderError
 from voxgender.rest import schema, system, voiceprints
+from voxgender.rest.direct import DirectPaths
 from voxgender.rest.errors import error_body, error_response, parameter_details
 from voxgender.rest.ids import RequestIds
 
 log = structlog.get_logger()
 
 
-def create_app(service: Service) -> FastAPI:
-    """Return the ASGI application of a service, which whoever runs the application starts and stops.
+def create_app(service: Service) -> ASGIApp:
+    """Return the ASGI application of a service, which whoever runs the application starts and stops."""
+    app = _documented(service)
+    direct = [route for route in voiceprints.router.routes if isinstance(route, APIRoute)]
+    return RequestIds(DirectPaths(app, direct))
+
+
+def _documented(service: Service) -> FastAPI:
+    """Return the application with its documents.
 
     ``/docs``, ``/redoc`` and ``/openapi.json`` need no other host: their scripts come with the installation.
     """
@@ -43,7 +53,6 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(RequestValidationError, _answer_parameters)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)
-    app.add_middleware(RequestIds)
     plain_openapi = app.openapi
 
     def openapi() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from voxgender.app.service import Service
 from voxgender.app.settings import MalePrior, MinProbability
 from voxgender.core.decision import Decision
-from voxgender.rest.route import read_query
+from voxgender.rest.query import read_query
 
 _MALE_PRIOR = "Probability of a male voice before anything is heard; where it is absent, the service's setting."
 _MIN_PROBABILITY = "A gender under this probability is told as unknown; where it is absent, the service's setting."

@@ -7,10 +7,10 @@ import contextlib
 import random
 import time
 import uuid
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voxgender.core.errors import RequestInvalidError
@@ -44,20 +44,20 @@ class RequestIds:
             await self._app(scope, receive, send)
             return
         began_s = time.perf_counter()
-        request = Request(scope)
-        ids, refusal = _take_ids(request)
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        ids, refusal = _take_ids(headers)
         id_headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in ids.items()]
         status = 0
-        body = IncomingBody(request, receive)
+        body = IncomingBody(headers, receive)
 
         async def send_with_ids(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = message["headers"] = [*message["headers"], *id_headers]
+                sent = message["headers"] = [*message["headers"], *id_headers]
                 if not await body.is_over():
                     # What is left of it would be taken for the next request, or would have to be read to its end.
-                    headers.append((b"connection", b"close"))
+                    sent.append((b"connection", b"close"))
             await send(message)
 
         async def answer() -> None:
@@ -70,34 +70,33 @@ class RequestIds:
             try:
                 await answer()
             except asyncio.CancelledError:
-                log.warning("request given up, because the service stops", method=request.method, path=_path(scope))
+                log.warning("request given up, because the service stops", method=scope["method"], path=_path(scope))
                 if not status:
                     body.give_up()
                     stopping = error_body(503, "internal", "The service is stopping.")
                     await stopping(scope, body.receive, send_with_ids)
             except Exception:
-                log.exception("request failed", method=request.method, path=_path(scope))
+                log.exception("request failed", method=scope["method"], path=_path(scope))
                 if status:
                     raise
                 await error_body(500, "internal", "Internal error.")(scope, body.receive, send_with_ids)
             duration_ms = round((time.perf_counter() - began_s) * 1000, 3)
-            log.info("request", method=request.method, path=_path(scope), status=status, duration_ms=duration_ms)
+            log.info("request", method=scope["method"], path=_path(scope), status=status, duration_ms=duration_ms)
 
 
 class IncomingBody:
     """Watches a request's body, so that an answer that leaves before its end can say what becomes of the rest.
 
     Args:
-        request: Whose body.
+        headers: The request's.
         receive: Where it comes from.
     """
 
-    def __init__(self, request: Request, receive: Receive) -> None:
-        headers = request.headers
+    def __init__(self, headers: Mapping[bytes, bytes], receive: Receive) -> None:
         self._receive = receive
-        self._is_over = "transfer-encoding" not in headers and headers.get("content-length", "0") == "0"
+        self._is_over = b"transfer-encoding" not in headers and headers.get(b"content-length", b"0") == b"0"
         # A client that waits for a word before it sends anything must not get that word from us by our reading.
-        self._is_left_alone = headers.get("expect", "").lower() == "100-continue"
+        self._is_left_alone = headers.get(b"expect", b"").lower() == b"100-continue"
 
     async def receive(self) -> Message:
         """Return the next message, as ASGI wants it."""
@@ -138,12 +137,12 @@ def _new_id() -> str:
     return str(uuid.UUID(int=_random.getrandbits(128), version=4))
 
 
-def _take_ids(request: Request) -> tuple[dict[str, str], RequestInvalidError | None]:
+def _take_ids(headers: Mapping[bytes, bytes]) -> tuple[dict[str, str], RequestInvalidError | None]:
     """Return both ids, and the refusal if one of those that were sent cannot be taken over."""
     ids: dict[str, str] = {}
     refusal = None
     for name in (CORRELATION_ID, REQUEST_ID):
-        sent = request.headers.get(name, "").strip()
+        sent = headers.get(name.encode("ascii"), b"").decode("latin-1").strip()
         if sent and not (len(sent) <= MAX_ID_CHARACTERS and sent.isascii() and sent.isprintable()):
             message = f"The header must hold at most {MAX_ID_CHARACTERS} printable ASCII characters."
             refusal = RequestInvalidError(message, "header", name)

@@ -23,7 +23,7 @@ from voxgender.rest.decision import DecisionQuery, asked_decision
 from voxgender.rest.ids import CORRELATION_ID, REQUEST_ID
 from voxgender.rest.json_body import JsonBody
 from voxgender.rest.negotiation import ARROW, JSON, asked_wait_s, body_type
-from voxgender.rest.route import DirectRoute, query_parameters, read_query
+from voxgender.rest.query import query_parameters, read_query
 from voxgender.rest.task_answer import task_answer, task_info
 
 PATH: Final = "/api/technology/gender-identification-voiceprints"
@@ -73,7 +73,7 @@ _POLL_HEADERS: Final[dict[str, Any]] = {
     "preference-applied": {"description": "The wait that was granted.", "schema": {"type": "string"}},
 }
 
-router = APIRouter(prefix=PATH, route_class=DirectRoute, tags=["Gender identification from voiceprints"])
+router = APIRouter(prefix=PATH, tags=["Gender identification from voiceprints"])
 
 
 @router.post(

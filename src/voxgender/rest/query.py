@@ -1,26 +1,14 @@
-"""A route that FastAPI documents and otherwise leaves alone: its way to parameters takes longer than the work."""
+"""A request's query: read by a pydantic model, which also documents it."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
-from starlette.responses import Response
 
 _Query = TypeVar("_Query", bound=BaseModel)
-
-
-class DirectRoute(APIRoute):
-    """Hands the request to its endpoint, which takes nothing else and returns the answer."""
-
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
-        """Return the endpoint."""
-        endpoint: Callable[[Request], Awaitable[Response]] = self.endpoint
-        return endpoint
 
 
 def read_query(request: Request, model: type[_Query]) -> _Query:
