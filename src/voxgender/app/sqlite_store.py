@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -43,6 +42,8 @@ EXPIRE_ROWS: Final = 500
 """Most tasks deleted in one piece of work, so that new ones come in between."""
 ADD_ROWS: Final = 128
 """Most tasks stored in one piece of work."""
+READ_WAIT_MS: Final = 200
+"""Longest wait of a read for the file; only the recovery after a crash keeps one waiting at all."""
 WAL_BYTES: Final = 4 * 1024**2
 """What the write-ahead log may keep on disk once its content is in the file."""
 
@@ -103,12 +104,12 @@ class SqliteStore:
                 _prepare(first)
             self._reader = self._connect()
             self._reader.execute("PRAGMA query_only = ON")
+            self._reader.execute(f"PRAGMA busy_timeout = {READ_WAIT_MS}")
             writing = self._connect()
             turn = Turn(self._path.with_name(self._path.name + "-turn"))
         except (OSError, sqlite3.Error) as error:
             reason = f"which cannot be used: {error}"
             raise SettingsError(f"VOXGENDER_STORE_URL (--store-url) is sqlite:///{self._path}, {reason}") from None
-        self._reads = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
         self._writer = GroupWriter(writing, turn)
 
     async def close(self) -> None:
@@ -119,7 +120,6 @@ class SqliteStore:
             await asyncio.wait([self._adding])
         await asyncio.to_thread(self._writer.close)
         self._writer = None
-        self._reads.shutdown()
         self._reader.close()
 
     async def add(self, task: Task, charge: Charge | None) -> None:
@@ -192,7 +192,7 @@ class SqliteStore:
     async def get(self, task_id: UUID) -> Task:
         """Return a task that has not expired."""
         query = "SELECT state, created_s, expires_s, male_prior, min_probability, result FROM task"
-        rows = await self._read(f"{query} WHERE task_id = ? AND expires_s > ?", (task_id.bytes, self._now_s()))
+        rows = self._read(f"{query} WHERE task_id = ? AND expires_s > ?", (task_id.bytes, self._now_s()))
         if not rows:
             raise TaskNotFoundError(f"there is no task {task_id}; it never was, or its result has expired")
         state, created_s, expires_s, male_prior, min_probability, result = rows[0]
@@ -210,12 +210,12 @@ class SqliteStore:
 
     async def usage(self) -> StoreUsage:
         """Return how full the store is."""
-        totals = dict(await self._read("SELECT name, amount FROM total", ()))
+        totals = dict(self._read("SELECT name, amount FROM total", ()))
         return StoreUsage(totals["tasks"], totals["stored_bytes"], self._capacity_bytes)
 
     async def licence_used(self, period: str) -> Mapping[str, float]:
         """Return what has been charged in a period, by resource."""
-        return dict(await self._read("SELECT resource, used FROM licence_use WHERE period = ?", (period,)))
+        return dict(self._read("SELECT resource, used FROM licence_use WHERE period = ?", (period,)))
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
@@ -228,14 +228,12 @@ class SqliteStore:
             raise
         return connection
 
-    async def _read(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        def fetch() -> list[tuple[Any, ...]]:
-            return self._reader.execute(query, values).fetchall()
-
+    def _read(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """Read a few rows on the event loop: that takes less than to ask a thread, and no writer is in its way."""
         if self._writer is None:
             raise StoreUnavailableError("the task store is closed")
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._reads, fetch)
+            return self._reader.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise StoreUnavailableError(f"the task store cannot be read: {error}") from error
 
