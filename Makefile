@@ -15,7 +15,7 @@ serve: $(VENV)/.serve
 
 test: $(VENV)/.dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m "not slow"
+	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage report --skip-covered
 	$(BIN)/coverage report --include='src/voxgender/core/*' --fail-under=100 --skip-covered
 

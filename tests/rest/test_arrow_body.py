@@ -259,7 +259,7 @@ def test_a_record_batch_of_any_size_is_never_held_whole() -> None:
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert rows == 20_000
-    assert peak_bytes < 1_000_000 < len(data)
+    assert peak_bytes < 3_000_000 < len(data) / 2
 
 
 def test_voiceprints_of_one_length_come_as_rows_in_blocks_that_a_scorer_takes() -> None:

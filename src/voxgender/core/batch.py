@@ -72,7 +72,7 @@ class BatchReader:
     def __init__(self, frames: Iterable[Frame] = ()) -> None:
         self._frames: dict[int, list[Frame]] = {}
         for frame in frames:
-            self._frames.setdefault(frame.dtype.itemsize, []).append(frame)
+            self._frames.setdefault(frame.size_bytes, []).append(frame)
 
     def read(self, items: Sequence[bytes]) -> DecodedBatch:
         """Return the voiceprints that ``items`` hold, of any lengths."""
@@ -130,8 +130,8 @@ class BatchReader:
         known = self._frames.setdefault(len(data), [])
         for layout in get_args(Layout):
             frame = Frame.of(one.model, one.vectors.shape[1], layout)
-            fits = len(data) == frame.dtype.itemsize and data.startswith(frame.before_speech)
-            if fits and len(known) < MAX_FRAMES and frame not in known and len(_matching(frame, _matrix(data))):
+            fits = len(data) == frame.size_bytes and data.startswith(frame.before_speech)
+            if fits and len(known) < MAX_FRAMES and frame not in known and _matching(frame, _matrix(data))[0] is None:
                 known.append(frame)
                 return frame
         return None
@@ -145,50 +145,54 @@ def _take(frame: Frame, records: NDArray[np.uint8], rows: NDArray[np.int64], gro
     """Read those of the rows that have the layout, append them as a group, and return the rows that are left."""
     if not len(rows):
         return rows
-    chosen = np.ascontiguousarray(records) if len(rows) == len(records) else records[rows]
-    good = _matching(frame, chosen)
+    chosen = records if len(rows) == len(records) else records[rows]
+    good, voiceprints = _matching(frame, chosen)
+    if good is None:
+        groups.append((voiceprints, rows))
+        return rows[:0]
     if not len(good):
         return rows
-    left = rows[:0]
-    if len(good) < len(rows):
-        left, rows, chosen = np.delete(rows, good), rows[good], chosen[good]
-    groups.append((_columns(frame, chosen), rows))
-    return left
+    _, voiceprints = _matching(frame, chosen[good])
+    groups.append((voiceprints, rows[good]))
+    return np.delete(rows, good)
 
 
-def _matching(frame: Frame, records: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return the rows that have the layout, and numbers that the strict reader takes as well."""
-    good = np.ones(len(records), np.bool_)
-    for start, constant in frame.constants:
-        column = records[:, start : start + len(constant)]
-        # As a rule all rows are alike, and one comparison of memory shows it.
-        if column.tobytes() != _repeated(constant, len(records)):
-            good &= (column == np.frombuffer(constant, np.uint8)).all(axis=1)
-    speech_s, scale, vectors = _numbers(frame, records)
-    if not 0 <= speech_s.min() <= speech_s.max() <= _MAX_FLOAT32:
-        good &= (speech_s >= 0) & (speech_s <= _MAX_FLOAT32)
-    if scale is None:
-        if not np.isfinite(vectors).all():
-            good &= np.isfinite(vectors).all(axis=1)
-    elif not 0 < scale.min() <= scale.max() <= _MAX_SCALE:
-        good &= (scale > 0) & (scale <= _MAX_SCALE) | (scale == 0) & (speech_s == 0)
-    return np.flatnonzero(good)
+def _matching(frame: Frame, records: NDArray[np.uint8]) -> tuple[NDArray[np.int64] | None, Voiceprints]:
+    """Read records as if they had the layout.
 
-
-def _columns(frame: Frame, records: NDArray[np.uint8]) -> Voiceprints:
-    speech_s, scale, vectors = _numbers(frame, records)
-    return Voiceprints(frame.model, speech_s, vectors.astype(np.float32, copy=False), scale)
-
-
-def _numbers(
-    frame: Frame, records: NDArray[np.uint8]
-) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.generic]]:
-    """Return speech lengths, scales and vectors of rows with the layout; vectors of int8 as they are."""
-    fields = records.view(frame.dtype)[:, 0]
+    Returns:
+        The rows that do have it, with numbers that the strict reader takes as well, None for all; and all of them as
+        voiceprints, which mean something only where they do.
+    """
+    # What stands before the vectors is copied once: it is looked at several times, and the rest lies far between.
+    prefixes = records[:, : frame.prefix_dtype.itemsize].copy()
+    fields = prefixes.view(frame.prefix_dtype)[:, 0]
     speech_s = fields["speech_s"].astype(np.float32)
-    if frame.before_scale is None:
-        return speech_s, None, fields["vector"].astype(np.float32)
-    return speech_s, fields["scale"].astype(np.float32), fields["vector"]
+    scale = None if frame.before_scale is None else fields["scale"].astype(np.float32)
+    values = records[:, frame.prefix_dtype.itemsize : -1]
+    if scale is None:
+        vectors = np.ascontiguousarray(values).view(frame.vector_dtype).astype(np.float32)
+    else:
+        vectors = values.view(frame.vector_dtype)
+    voiceprints = Voiceprints(frame.model, speech_s, vectors, scale)
+    fields["speech_s"] = 0
+    if scale is not None:
+        fields["scale"] = 0
+    # As a rule all rows are good, and a comparison of memory and a few extremes show it.
+    if (
+        prefixes.tobytes() == _repeated(frame.prefix, len(records))
+        and records[:, -1].tobytes() == _repeated(b"}", len(records))
+        and 0 <= speech_s.min() <= speech_s.max() <= _MAX_FLOAT32
+        and (np.isfinite(vectors).all() if scale is None else 0 < scale.min() <= scale.max() <= _MAX_SCALE)
+    ):
+        return None, voiceprints
+    good = (prefixes == np.frombuffer(frame.prefix, np.uint8)).all(axis=1) & (records[:, -1] == ord("}"))
+    good &= (speech_s >= 0) & (speech_s <= _MAX_FLOAT32)
+    if scale is None:
+        good &= np.isfinite(vectors).all(axis=1)
+    else:
+        good &= (scale > 0) & (scale <= _MAX_SCALE) | (scale == 0) & (speech_s == 0)
+    return (None if good.all() else np.flatnonzero(good)), voiceprints
 
 
 @lru_cache(maxsize=32)
@@ -197,20 +201,25 @@ def _repeated(constant: bytes, count: int) -> bytes:
 
 
 def _columns_of_one(frame: Frame, item: bytes) -> Voiceprints | None:
-    """Return what :func:`_columns` of one row does, or None where :func:`_matching` would not take it."""
-    if any(item[start : start + len(constant)] != constant for start, constant in frame.constants):
+    """Return what :func:`_matching` of one row does, or None where it would not take it."""
+    places: Mapping[str, Any] = frame.prefix_dtype.fields or {}
+    prefix_bytes = len(frame.prefix)
+    if item[: len(frame.before_speech)] != frame.before_speech or item[-1:] != b"}":
         return None
-    fields: Mapping[str, Any] = frame.dtype.fields or {}
-    (speech_s,) = _FLOAT32.unpack_from(item, fields["speech_s"][1])
-    vector = np.frombuffer(item, frame.vector_dtype, frame.dimension, fields["vector"][1])[np.newaxis]
+    if item[prefix_bytes - len(frame.before_vector) : prefix_bytes] != frame.before_vector:
+        return None
+    (speech_s,) = _FLOAT32.unpack_from(item, places["speech_s"][1])
+    vectors = np.frombuffer(item, frame.vector_dtype, frame.dimension, prefix_bytes)[np.newaxis]
     if not 0 <= speech_s <= _MAX_FLOAT32:
         return None
-    vectors, scales = vector.astype(np.float32), None
-    if frame.before_scale is not None:
-        (scale,) = _FLOAT32.unpack_from(item, fields["scale"][1])
-        if not (0 < scale <= _MAX_SCALE or (scale == 0 and speech_s == 0)):
-            return None
-        scales = np.array([scale], np.float32)
-    elif not np.isfinite(vectors).all():
+    speech = np.array([speech_s], np.float32)
+    if frame.before_scale is None:
+        vectors = vectors.astype(np.float32)
+        return Voiceprints(frame.model, speech, vectors) if np.isfinite(vectors).all() else None
+    after_speech = places["speech_s"][1] + 4
+    if item[after_speech : after_speech + len(frame.before_scale)] != frame.before_scale:
         return None
-    return Voiceprints(frame.model, np.array([speech_s], np.float32), vectors, scales)
+    (scale,) = _FLOAT32.unpack_from(item, places["scale"][1])
+    if not (0 < scale <= _MAX_SCALE or (scale == 0 and speech_s == 0)):
+        return None
+    return Voiceprints(frame.model, speech, vectors, np.array([scale], np.float32))

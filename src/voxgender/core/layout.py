@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -45,7 +44,7 @@ class Frame:
         """Return the frame of a model's voiceprints.
 
         Example:
-            >>> Frame.of("m", 2, "int8").dtype.itemsize
+            >>> Frame.of("m", 2, "int8").size_bytes
             95
         """
         head = b"{" + _key("format") + _text(FORMAT_NAME) + _key("version") + b"i" + bytes([FORMAT_VERSION])
@@ -56,21 +55,24 @@ class Frame:
             return cls(model, dimension, head, None, vector, ">f4")
         return cls(model, dimension, head, _key("scale") + b"d", vector, "i1")
 
-    @cached_property
-    def dtype(self) -> np.dtype[np.void]:
-        """The layout as a NumPy record, so that a block of equal voiceprints is one array without a copy."""
-        fields: list[tuple[str, str]] = [("head", f"V{len(self.before_speech)}"), ("speech_s", ">f4")]
-        if self.before_scale is not None:
-            fields += [("mid", f"V{len(self.before_scale)}"), ("scale", ">f4")]
-        fields += [("tail", f"V{len(self.before_vector)}")]
-        return np.dtype([*fields, ("vector", self.vector_dtype, (self.dimension,)), ("end", "V1")])
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of a voiceprint."""
+        return len(self.prefix) + np.dtype(self.vector_dtype).itemsize * self.dimension + 1
 
     @cached_property
-    def constants(self) -> tuple[tuple[int, bytes], ...]:
-        """What stands between the numbers, each with its offset."""
-        texts = {"head": self.before_speech, "mid": self.before_scale, "tail": self.before_vector, "end": b"}"}
-        places: Mapping[str, Any] = self.dtype.fields or {}
-        return tuple((places[name][1], text) for name, text in texts.items() if text is not None)
+    def prefix(self) -> bytes:
+        """What stands before the values, with zeros for the numbers in it."""
+        scale = b"" if self.before_scale is None else self.before_scale + bytes(4)
+        return self.before_speech + bytes(4) + scale + self.before_vector
+
+    @cached_property
+    def prefix_dtype(self) -> np.dtype[np.void]:
+        """The prefix as a NumPy record, so that the numbers of many are columns."""
+        fields = [("head", f"V{len(self.before_speech)}"), ("speech_s", ">f4")]
+        if self.before_scale is not None:
+            fields += [("mid", f"V{len(self.before_scale)}"), ("scale", ">f4")]
+        return np.dtype([*fields, ("tail", f"V{len(self.before_vector)}")])
 
 
 def _key(name: str) -> bytes:

@@ -16,13 +16,13 @@ from voxgender.core.calibration import Calibration
 from voxgender.core.child import ChildHead
 from voxgender.core.decision import EQUAL_PRIORS, Decision
 from voxgender.core.errors import InputError, VoiceprintListError, VoiceprintModelError
-from voxgender.core.head import Head
+from voxgender.core.head import Head, raw_scores
 from voxgender.core.layout import Frame, Layout
 from voxgender.core.result import Results
 from voxgender.core.voiceprint import Voiceprints
 
-BLOCK_ITEMS: Final = 512
-"""Voiceprints decoded and scored at a time: 0.6 MB of float32 at 286 values, so that a block stays in the cache."""
+BLOCK_ITEMS: Final = 2048
+"""Voiceprints decoded and scored at a time, in about a millisecond. Of fewer, the steps cost more than the work."""
 SETTLED_ITEMS: Final = 4096
 """Voiceprints whose raw scores become LLRs at a time: half a millisecond."""
 MAX_ERRORS: Final = 1000
@@ -46,7 +46,7 @@ class CalibratedHead:
     def raw_scores(self, voiceprints: Voiceprints) -> list[NDArray[np.float64]]:
         """Return the raw score of each voice and, with a child head, that of its being a child's; each shape (n,)."""
         heads = [self.head] if self.child is None else [self.head, self.child.head]
-        return [head.raw_scores(voiceprints.vectors, voiceprints.scale) for head in heads]
+        return raw_scores(heads, voiceprints.vectors, voiceprints.scale)
 
     def llr_of_raw(self, raw: Sequence[NDArray[np.float64]], speech_s: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the LLRs of voices of which :meth:`raw_scores` said this; each depends on no other."""

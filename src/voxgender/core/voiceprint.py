@@ -50,14 +50,14 @@ class Voiceprints:
     Attributes:
         model: Id of the model that made them all.
         speech_s: Seconds of speech, float32, shape (n,).
-        vectors: float32, shape (n, dimension).
+        vectors: float32, or int8 with a scale, shape (n, dimension).
         scale: What the vectors are to be multiplied by, float32, shape (n,); None for nothing. The int8 layout has it,
             and one product with a score is cheaper than one with each value.
     """
 
     model: str
     speech_s: NDArray[np.float32]
-    vectors: NDArray[np.float32] = field(repr=False)
+    vectors: NDArray[np.float32] | NDArray[np.int8] = field(repr=False)
     scale: NDArray[np.float32] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:

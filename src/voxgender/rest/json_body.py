@@ -27,7 +27,7 @@ from voxgender.core.errors import BodyTooLargeError
 from voxgender.core.scorer import BLOCK_ITEMS, Scoring
 from voxgender.rest.json_list import check_beginning, list_of, mismatch
 
-BLOCK_BYTES: Final = 256 * 1024
+BLOCK_BYTES: Final = 1024 * 1024
 """Bytes that are gathered before they are looked at: about a block of voiceprints."""
 MAX_SHELL_BYTES: Final = 4 * 1024**2
 """Most bytes of a body that are held, because they are in no run: other keys, or an item without an end."""

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from voxgender.core.result import LLR_DIGITS, PROBABILITY_DIGITS, SPEECH_DIGITS, Results, as_steps
 
-BLOCK_ROWS: Final = 2048
-"""Results written at a time: 380 kB."""
+BLOCK_ROWS: Final = 4096
+"""Results written at a time, in half a millisecond: 760 kB."""
 FEW_ROWS: Final = 16
 """Up to so many results are written one by one: that is faster, and shorter."""
 OBJECT_ROWS: Final = 128

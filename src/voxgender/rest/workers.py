@@ -144,7 +144,7 @@ class Workers:
         """Log that a worker answers; the first of them makes the service one that listens."""
         self._answering.add(process)
         log.info("worker answers", worker=process.pid)
-        if not self._is_listening:
+        if not self._is_listening and not self._stopping.is_set():
             self._is_listening = True
             log_listening(self._listener)
 
