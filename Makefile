@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve test test-slow lint format constraints model size clean
+.PHONY: serve test test-slow lint format constraints model size bench clean
 
 serve: $(VENV)/.serve
 	$(BIN)/voxgender serve
@@ -51,6 +51,10 @@ model: $(VENV)/.dev
 	$(BIN)/voxgender evaluate --data $(DATA) --model $(MODEL) --stress --output build/report
 	$(BIN)/voxgender card --model $(MODEL) --report build/report/report.json --output $(MODEL)/CARD.md
 	cp $(MODEL)/CARD.md docs/model-card.md
+
+# Speed, against the usual way to build such a service and against bare sockets; rewrites docs/performance.md.
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.serving
 
 # What an installation for running the service takes up on disk.
 size:

@@ -55,7 +55,7 @@ class Frame:
             return cls(model, dimension, head, None, vector, ">f4")
         return cls(model, dimension, head, _key("scale") + b"d", vector, "i1")
 
-    @property
+    @cached_property
     def size_bytes(self) -> int:
         """Bytes of a voiceprint."""
         return len(self.prefix) + np.dtype(self.vector_dtype).itemsize * self.dimension + 1

@@ -66,22 +66,23 @@ class RequestIds:
             else:
                 await self._app(scope, body.receive, send_with_ids)
 
-        with structlog.contextvars.bound_contextvars(correlation_id=ids[CORRELATION_ID], request_id=ids[REQUEST_ID]):
-            try:
-                await answer()
-            except asyncio.CancelledError:
-                log.warning("request given up, because the service stops", method=scope["method"], path=_path(scope))
-                if not status:
-                    body.give_up()
-                    stopping = error_body(503, "internal", "The service is stopping.")
-                    await stopping(scope, body.receive, send_with_ids)
-            except Exception:
-                log.exception("request failed", method=scope["method"], path=_path(scope))
-                if status:
-                    raise
-                await error_body(500, "internal", "Internal error.")(scope, body.receive, send_with_ids)
-            duration_ms = round((time.perf_counter() - began_s) * 1000, 3)
-            log.info("request", method=scope["method"], path=_path(scope), status=status, duration_ms=duration_ms)
+        # Each request is a task with a context of its own, which ends with it.
+        structlog.contextvars.bind_contextvars(correlation_id=ids[CORRELATION_ID], request_id=ids[REQUEST_ID])
+        try:
+            await answer()
+        except asyncio.CancelledError:
+            log.warning("request given up, because the service stops", method=scope["method"], path=_path(scope))
+            if not status:
+                body.give_up()
+                stopping = error_body(503, "internal", "The service is stopping.")
+                await stopping(scope, body.receive, send_with_ids)
+        except Exception:
+            log.exception("request failed", method=scope["method"], path=_path(scope))
+            if status:
+                raise
+            await error_body(500, "internal", "Internal error.")(scope, body.receive, send_with_ids)
+        duration_ms = round((time.perf_counter() - began_s) * 1000, 3)
+        log.info("request", method=scope["method"], path=_path(scope), status=status, duration_ms=duration_ms)
 
 
 class IncomingBody:
@@ -115,7 +116,7 @@ class IncomingBody:
 
         A client that is still sending does not listen, and would see a broken connection instead of the answer.
         """
-        if self._is_left_alone:
+        if self._is_over or self._is_left_alone:
             return self._is_over
         left_bytes = DRAIN_BYTES
         with contextlib.suppress(TimeoutError):
