@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from voxgender.core.scoring import score_bytes
 from voxgender.core.voiceprint import Voiceprint, encode_voiceprint
 from voxgender.files.extraction import SAMPLE_RATE_HZ, Extractor
 from voxgender.files.heads import load_scorer
@@ -71,7 +72,7 @@ def main() -> None:
     def show(name: str, sounds: Iterator[Samples], is_male: list[bool] | None = None) -> None:
         found = [extractor.extract([sound]) for sound in sounds]
         prints = [Voiceprint(extractor.model, one.speech_s, one.vector) for one in found]
-        llr = scorer.score_bytes([encode_voiceprint(one) for one in prints]).llr
+        llr = score_bytes(scorer, [encode_voiceprint(one) for one in prints]).llr
         heard = np.array([one.speech_s > 0 for one in found])
         sure = heard & (np.abs(np.nan_to_num(llr)) > SURE_LLR)
         line = f"{name:<34} {len(found):>4}  no speech {1 - heard.mean():>5.0%}  above 90 % {sure.mean():>5.0%}"

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from voxgender.core.errors import InputError
+from voxgender.core.scoring import score_bytes
 from voxgender.core.voiceprint import encode_voiceprint
 from voxgender.files.extraction import Extractor
 from voxgender.files.heads import load_scorer
@@ -34,7 +35,7 @@ def main() -> None:
         except InputError as error:
             print(f"{clip.path}: {error}")
     stored = {layout: [encode_voiceprint(one, layout) for one in exact] for layout in ("int8", "float32")}
-    llr = {layout: scorer.score_bytes(items).llr for layout, items in stored.items()}
+    llr = {layout: score_bytes(scorer, items).llr for layout, items in stored.items()}
     moved = np.abs(llr["int8"] - llr["float32"])
     flipped = int(np.sum((llr["int8"] > 0) != (llr["float32"] > 0)))
     print(f"{len(exact)} clips; bytes each: int8 {len(stored['int8'][0])}, float32 {len(stored['float32'][0])}")

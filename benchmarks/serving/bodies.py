@@ -14,6 +14,7 @@ import numpy as np
 
 from voxgender.core.base64 import encode_base64
 from voxgender.core.scorer import Scorer
+from voxgender.core.scoring import score_bytes
 from voxgender.core.voiceprint import Voiceprint, encode_voiceprint
 
 PATH: Final = "/api/technology/gender-identification-voiceprints"
@@ -93,7 +94,7 @@ def arrow_body(items: Sequence[bytes]) -> Body | None:
 
 def expected_results(scorer: Scorer, items: Sequence[bytes]) -> list[Any]:
     """Return what the library tells of voiceprints, as the wire contract writes it."""
-    return [result.as_dict() for result in scorer.score_bytes(items)]
+    return [result.as_dict() for result in score_bytes(scorer, items)]
 
 
 def _head(method: str, path: str, headers: dict[str, str]) -> bytes:

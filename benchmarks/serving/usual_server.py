@@ -18,6 +18,7 @@ from fastapi import FastAPI, HTTPException, Response
 from pydantic import Base64Bytes, BaseModel, Field
 
 from voxgender.core.result import Results
+from voxgender.core.scoring import score_bytes
 from voxgender.files.heads import load_scorer
 
 PATH: Final = "/api/technology/gender-identification-voiceprints"
@@ -82,7 +83,7 @@ tasks: dict[uuid.UUID, Results] = {}
 async def start(request: VoiceprintsRequest, response: Response) -> TaskStarted:
     """Score voiceprints and keep the result."""
     task_id = uuid.uuid4()
-    tasks[task_id] = scorer.score_bytes(request.voiceprints)
+    tasks[task_id] = score_bytes(scorer, request.voiceprints)
     response.headers["location"] = response.headers["x-location"] = f"{PATH}/{task_id}"
     return TaskStarted(task=TaskInfo(task_id=task_id, state="done"))
 

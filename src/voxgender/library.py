@@ -14,6 +14,7 @@ from voxgender.core.decision import EQUAL_PRIORS, Decision
 from voxgender.core.errors import InputError
 from voxgender.core.result import Results
 from voxgender.core.scorer import Scorer
+from voxgender.core.scoring import score_bytes
 from voxgender.core.voiceprint import Voiceprint, Voiceprints, encode_voiceprint
 from voxgender.files.models import DEFAULT_MODEL, extractor_folder
 
@@ -58,7 +59,7 @@ def identify(
     if isinstance(source, Voiceprints):
         return scorer.score(source, decision)
     sources = [source] if isinstance(source, str | Path | bytes | Voiceprint) else source
-    return scorer.score_bytes([encode_voiceprint(_voiceprint(one, model), "float32") for one in sources], decision)
+    return score_bytes(scorer, [encode_voiceprint(_voiceprint(one, model), "float32") for one in sources], decision)
 
 
 def extract(source: str | Path | bytes, *, model: str | Path = DEFAULT_MODEL) -> Voiceprint:

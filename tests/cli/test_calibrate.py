@@ -17,6 +17,7 @@ import pytest
 from voxgender.core.calibration import Calibration
 from voxgender.core.head import Head
 from voxgender.core.scorer import CalibratedHead
+from voxgender.core.scoring import score_bytes
 from voxgender.core.voiceprint import Voiceprint, encode_voiceprint
 from voxgender.files.heads import load_head, load_scorer, save_head
 from voxgender.lab.manifest import read_manifest
@@ -86,7 +87,7 @@ def test_llrs_of_other_speakers_cost_far_less_than_before(
     is_male = np.array([clip.is_male for clip in clips])
 
     def cost(folder: Path) -> float:
-        llr = load_scorer(folder).score_bytes([clip.path.read_bytes() for clip in clips]).llr.astype(np.float64)
+        llr = score_bytes(load_scorer(folder), [clip.path.read_bytes() for clip in clips]).llr.astype(np.float64)
         return cllr(llr[is_male], llr[~is_male])
 
     # Knowing the two distributions, the LLR is twice the value, at whatever length.

@@ -13,7 +13,8 @@ from voxgender.core.decision import Decision
 from voxgender.core.errors import Base64Error, VoiceprintError, VoiceprintListError, VoiceprintModelError
 from voxgender.core.head import Head
 from voxgender.core.layout import Layout
-from voxgender.core.scorer import BLOCK_ITEMS, CalibratedHead, Scorer
+from voxgender.core.scorer import CalibratedHead, Scorer
+from voxgender.core.scoring import BLOCK_ITEMS, score_base64, score_bytes
 from voxgender.core.voiceprint import Voiceprint, Voiceprints, encode_voiceprint
 
 CALIBRATION = Calibration(1.0, 0.5, 0.25, bound=40.0, min_speech_s=1.0, max_speech_s=8.0)
@@ -53,7 +54,7 @@ some_voices = st.lists(
 def test_each_voiceprint_has_its_result_at_its_place(voices: list[Voiceprint], draws: st.DataObject) -> None:
     kinds: list[Layout] = [draws.draw(st.sampled_from(["int8", "float32"])) for _ in voices]
     items = [encode_voiceprint(one, layout) for one, layout in zip(voices, kinds, strict=True)]
-    results = SCORER.score_bytes(items)
+    results = score_bytes(SCORER, items)
     told = np.column_stack([results.speech_s, results.llr])
     np.testing.assert_allclose(told, np.array([expected(one) for one in voices]).reshape(-1, 2), rtol=1e-6)
 
@@ -62,7 +63,7 @@ def test_each_voiceprint_has_its_result_at_its_place(voices: list[Voiceprint], d
 def test_base64_is_scored_like_the_bytes(voices: list[Voiceprint]) -> None:
     items = [encode_voiceprint(one) for one in voices]
     texts = [f" {encode_base64(item)}\n" for item in items]
-    assert SCORER.score_base64(texts).to_bytes() == SCORER.score_bytes(items).to_bytes()
+    assert score_base64(SCORER, texts).to_bytes() == score_bytes(SCORER, items).to_bytes()
 
 
 @pytest.mark.parametrize("model", ["one", "two"])
@@ -71,13 +72,13 @@ def test_columns_are_scored_like_the_bytes(model: str) -> None:
     speech_s = np.array([one.speech_s for one in voices], np.float32)
     columns = Voiceprints(model, speech_s, np.stack([one.vector for one in voices]))
     items = [encode_voiceprint(one) for one in voices]
-    assert SCORER.score(columns).to_bytes() == SCORER.score_bytes(items).to_bytes()
+    assert SCORER.score(columns).to_bytes() == score_bytes(SCORER, items).to_bytes()
 
 
 def test_the_order_holds_across_blocks_of_mixed_models() -> None:
     count = 2 * BLOCK_ITEMS + 3
     voices = [voice("two" if number % 7 == 3 else "one", number, number % 11) for number in range(count)]
-    results = SCORER.score_bytes([encode_voiceprint(one) for one in voices])
+    results = score_bytes(SCORER, [encode_voiceprint(one) for one in voices])
     told = np.column_stack([results.speech_s, results.llr])
     np.testing.assert_allclose(told, np.array([expected(one) for one in voices]), rtol=1e-6)
 
@@ -99,7 +100,7 @@ def test_errors_of_every_kind_stand_at_their_positions_across_blocks() -> None:
     for position, (item, _, _) in wrong.items():
         texts[position] = item
     with pytest.raises(VoiceprintListError, match=r"^7 of the voiceprints cannot be scored; item 0: ") as caught:
-        SCORER.score_base64(texts)
+        score_base64(SCORER, texts)
     assert list(caught.value.errors) == list(wrong)
     for position, (_, kind, reason) in wrong.items():
         error = caught.value.errors[position]
@@ -109,7 +110,7 @@ def test_errors_of_every_kind_stand_at_their_positions_across_blocks() -> None:
 
 def test_bytes_that_are_no_voiceprint_are_told_by_position() -> None:
     with pytest.raises(VoiceprintListError) as caught:
-        SCORER.score_bytes([encode_voiceprint(voice("one", 1)), b"RIFF", encode_voiceprint(voice("two", 1)), b""])
+        score_bytes(SCORER, [encode_voiceprint(voice("one", 1)), b"RIFF", encode_voiceprint(voice("two", 1)), b""])
     assert list(caught.value.errors) == [1, 3]
 
 
@@ -128,15 +129,15 @@ def test_columns_of_another_dimension_are_refused() -> None:
 
 
 def test_no_voiceprints_have_no_results() -> None:
-    assert (len(SCORER.score_bytes([])), len(SCORER.score_base64([]))) == (0, 0)
+    assert (len(score_bytes(SCORER, [])), len(score_base64(SCORER, []))) == (0, 0)
 
 
 def test_a_vector_too_large_to_be_summed_has_no_score() -> None:
     vector = np.array([3e38, 3e38], np.float32)
-    (result,) = SCORER.score_bytes([encode_voiceprint(Voiceprint("one", 4.0, vector), "float32")])
+    (result,) = score_bytes(SCORER, [encode_voiceprint(Voiceprint("one", 4.0, vector), "float32")])
     assert result.llr == -40.0
     scorer = Scorer({"one": CalibratedHead(Head("one", np.array([9, -9], np.float32), 0.0), CALIBRATION)})
-    (result,) = scorer.score_bytes([encode_voiceprint(Voiceprint("one", 4.0, vector), "float32")])
+    (result,) = score_bytes(scorer, [encode_voiceprint(Voiceprint("one", 4.0, vector), "float32")])
     assert (result.speech_s, result.llr, result.gender) == (4.0, None, "unknown")
 
 
@@ -144,6 +145,6 @@ def test_the_decision_goes_into_the_results() -> None:
     decision = Decision(male_prior=0.25, min_probability=0.9)
     item = encode_voiceprint(voice("one", 1))
     columns = Voiceprints("one", np.ones(1, np.float32), np.ones((1, 2), np.float32))
-    assert SCORER.score_bytes([item], decision).decision is decision
-    assert SCORER.score_base64([encode_base64(item)], decision).decision is decision
+    assert score_bytes(SCORER, [item], decision).decision is decision
+    assert score_base64(SCORER, [encode_base64(item)], decision).decision is decision
     assert SCORER.score(columns, decision).decision is decision

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import voxgender
+from voxgender.core.scoring import score_bytes
 from voxgender.core.voiceprint import encode_voiceprint
 from voxgender.files.extraction import Extractor
 from voxgender.files.heads import load_scorer
@@ -43,8 +44,8 @@ def test_storing_vectors_as_int8_hardly_moves_an_llr(sample: Labelled) -> None:
     scorer = load_scorer("ge2e-2")
     extractor = Extractor(find_model("ge2e-2") / "extractor")
     exact = [extract_voiceprint(clip.path, extractor, layout="float32") for clip in sample.clips[:20]]
-    llr = scorer.score_bytes([encode_voiceprint(voiceprint, "float32") for voiceprint in exact]).llr
-    rounded = scorer.score_bytes([encode_voiceprint(voiceprint, "int8") for voiceprint in exact]).llr
+    llr = score_bytes(scorer, [encode_voiceprint(voiceprint, "float32") for voiceprint in exact]).llr
+    rounded = score_bytes(scorer, [encode_voiceprint(voiceprint, "int8") for voiceprint in exact]).llr
     assert 0 < np.abs(llr - rounded).max() < 0.2
 
 

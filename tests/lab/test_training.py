@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from voxgender.core.errors import InputError
+from voxgender.core.scoring import score_bytes
 from voxgender.core.voiceprint import Voiceprint, Voiceprints, encode_voiceprint
 from voxgender.files.heads import load_head, load_scorer, save_head
 from voxgender.files.models import extractor_folder
@@ -123,7 +124,7 @@ def test_train_and_evaluate_work_on_a_user_s_own_voiceprints(corpus: Path, tmp_p
     assert card["made"]["training"] == told_data
     scorer = load_scorer(model)
     data = read_manifest(corpus, "dev", "adults")
-    results = scorer.score_bytes([clip.path.read_bytes() for clip in data])
+    results = score_bytes(scorer, [clip.path.read_bytes() for clip in data])
     assert np.mean((results.llr > 0) == [clip.is_male for clip in data]) > 0.95
     # The folder has a head alone; its extractor is the shipped one that its card names.
     evaluate_mine = [*command, "evaluate", "--data", str(corpus), "--model", str(model)]

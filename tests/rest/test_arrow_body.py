@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import arrow_messages
 from voxgender.core.errors import RequestInvalidError, RequestValidationError, VoxgenderError
-from voxgender.core.scorer import BLOCK_ITEMS
+from voxgender.core.scoring import BLOCK_ITEMS
 from voxgender.core.voiceprint import MAX_VOICEPRINT_BYTES
 from voxgender.rest import arrow_body
 from voxgender.rest.arrow_body import MAX_BATCH_ROWS, MAX_BLOCK_BYTES, MAX_MESSAGES, ArrowBody, read_arrow

@@ -23,7 +23,7 @@ from voxgender.core.errors import (
     VoiceprintError,
     VoiceprintListError,
 )
-from voxgender.core.scorer import MAX_ERRORS, Scoring
+from voxgender.core.scoring import MAX_ERRORS, Scoring, score_bytes
 from voxgender.rest import json_body
 from voxgender.rest.json_body import JsonBody
 from voxgender.rest.json_list import list_of, mismatch
@@ -134,7 +134,7 @@ def test_what_is_scored_is_what_pythons_own_json_and_base64_read(body: bytes, pi
     if found[0] != "scored":
         return
     items = [base64.b64decode(text.strip(), validate=True) for text in json.loads(body)["voiceprints"]]
-    assert found == ("scored", len(items), b"".join(SCORER.score_bytes([item]).to_bytes() for item in items))
+    assert found == ("scored", len(items), b"".join(score_bytes(SCORER, [item]).to_bytes() for item in items))
 
 
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": "), (" ,\n    ", ":")])

@@ -18,7 +18,8 @@ from voxgender.app.store import Store
 from voxgender.app.task import Task, TaskState
 from voxgender.core.decision import Decision
 from voxgender.core.errors import ModelError, RequestValidationError, SettingsError
-from voxgender.core.scorer import Scorer, Scoring
+from voxgender.core.scorer import Scorer
+from voxgender.core.scoring import SMALL_ITEMS, Scoring, settle
 from voxgender.files.heads import load_scorer
 
 LOOK_AGAIN_S: Final = 0.1
@@ -46,6 +47,7 @@ class Service:
         self.store = store
         self.admission = admission
         self.decision = Decision(settings.male_prior, settings.min_probability)
+        self._unsettled: list[tuple[Scoring, asyncio.Future[None]]] = []
         self._sweeper: asyncio.Task[None] | None = None
 
     @classmethod
@@ -108,6 +110,8 @@ class Service:
             StorageFullError: Where the store has no room.
         """
         self._check_count(len(scoring))
+        if len(scoring) <= SMALL_ITEMS:
+            await self._settle_with_others(scoring)
         results = scoring.results(decision or self.decision)
         now_s = time.time()
         charge = self.admission.charge("voiceprints", len(results), now_s)
@@ -132,6 +136,22 @@ class Service:
             await asyncio.sleep(min(LOOK_AGAIN_S, left_s))
             task = await self.store.get(task_id)
         return task
+
+    async def _settle_with_others(self, scoring: Scoring) -> None:
+        """Have a small list scored together with those that come at the same moment."""
+        loop = asyncio.get_running_loop()
+        if not self._unsettled:
+            loop.call_soon(self._settle)
+        settled: asyncio.Future[None] = loop.create_future()
+        self._unsettled.append((scoring, settled))
+        await settled
+
+    def _settle(self) -> None:
+        unsettled, self._unsettled = self._unsettled, []
+        settle([scoring for scoring, _ in unsettled])
+        for _, settled in unsettled:
+            if not settled.done():  # else its caller has gone
+                settled.set_result(None)
 
     def _check_count(self, count: int) -> None:
         location, most = ("body", "voiceprints"), self.settings.max_voiceprints

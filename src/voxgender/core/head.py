@@ -47,6 +47,17 @@ class Head:
     def __repr__(self) -> str:
         return f"Head(model={self.model!r}, dimension={len(self.weight)})"
 
+    def check_dimension(self, vectors: NDArray[np.float32] | NDArray[np.int8]) -> None:
+        """Check that vectors are of the head's dimension.
+
+        Raises:
+            VoiceprintModelError: Where they are not.
+        """
+        if vectors.shape[1] != len(self.weight):
+            raise VoiceprintModelError(
+                f"a vector of model {self.model!r} has {len(self.weight)} values, not {vectors.shape[1]}"
+            )
+
     def raw_scores(
         self, vectors: NDArray[np.float32] | NDArray[np.int8], scale: NDArray[np.float32] | None = None
     ) -> NDArray[np.float64]:
@@ -83,10 +94,7 @@ def raw_scores(
         VoiceprintModelError: Where the vectors have another dimension than a head.
     """
     for head in heads:
-        if vectors.shape[1] != len(head.weight):
-            raise VoiceprintModelError(
-                f"a vector of model {head.model!r} has {len(head.weight)} values, not {vectors.shape[1]}"
-            )
+        head.check_dimension(vectors)
     products = [np.empty(len(vectors), np.float32) for _ in heads]
     # A sum that overflows is bounded by the calibration like any other very large score. One dot product a row,
     # because a matrix product adds up in an order that depends on the rows beside it, and so would the last bits.

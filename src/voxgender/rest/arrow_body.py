@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from voxgender.core.errors import RequestInvalidError, RequestValidationError, VoiceprintError
-from voxgender.core.scorer import BLOCK_ITEMS
+from voxgender.core.scoring import BLOCK_ITEMS
 from voxgender.core.voiceprint import MAX_VOICEPRINT_BYTES
 from voxgender.rest.arrow_format import PREFIX, Header, Type, metadata_bytes
 from voxgender.rest.arrow_metadata import (

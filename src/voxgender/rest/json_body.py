@@ -24,7 +24,7 @@ import numpy as np
 
 from voxgender.core.base64 import decode_base64_rows
 from voxgender.core.errors import BodyTooLargeError
-from voxgender.core.scorer import BLOCK_ITEMS, Scoring
+from voxgender.core.scoring import BLOCK_ITEMS, Scoring
 from voxgender.rest.json_list import check_beginning, list_of, mismatch
 
 BLOCK_BYTES: Final = 1024 * 1024

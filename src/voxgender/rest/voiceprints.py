@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from voxgender.core.errors import RequestInvalidError
-from voxgender.core.scorer import Scoring
+from voxgender.core.scoring import Scoring
 from voxgender.rest import schema
 from voxgender.rest.admission import admit, error_responses, service_of
 from voxgender.rest.arrow_body import read_arrow
