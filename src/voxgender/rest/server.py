@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import contextlib
 import signal
 import socket
@@ -84,6 +85,9 @@ class RestServer:
             SettingsError: Where the store cannot be opened.
         """
         keep_freed_blocks()
+        # What has been loaded stays for good. To look through all of it again and again would keep requests waiting.
+        gc.collect()
+        gc.freeze()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(self.run())
 
