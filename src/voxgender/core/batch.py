@@ -7,11 +7,10 @@ alone words the errors. Both give the same numbers.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,6 @@ from voxgender.core.voiceprint import Voiceprints, decode_columns
 
 Group = tuple[Voiceprints, NDArray[np.int64]]
 
-_FLOAT32: Final = struct.Struct(">f")
 _MAX_FLOAT32: Final = float(np.finfo(np.float32).max)
 _MAX_SCALE: Final = _MAX_FLOAT32 / 128
 MAX_FRAMES: Final = 8
@@ -66,13 +64,11 @@ class BatchReader:
     """Reads batches, and remembers the layouts that it has met, so that each is found out only once.
 
     Args:
-        frames: Layouts to begin with.
+        frames: Layouts to begin with, by their voiceprints' bytes.
     """
 
-    def __init__(self, frames: Iterable[Frame] = ()) -> None:
-        self._frames: dict[int, list[Frame]] = {}
-        for frame in frames:
-            self._frames.setdefault(frame.size_bytes, []).append(frame)
+    def __init__(self, frames: Mapping[int, Sequence[Frame]] | None = None) -> None:
+        self._frames = dict(frames or {})
 
     def read(self, items: Sequence[bytes]) -> DecodedBatch:
         """Return the voiceprints that ``items`` hold, of any lengths."""
@@ -127,12 +123,12 @@ class BatchReader:
 
     def _learn(self, one: Voiceprints, data: bytes) -> Frame | None:
         """Return the layout that ``data`` is written in and remember it; None where it is in none or is known."""
-        known = self._frames.setdefault(len(data), [])
+        known = self._frames.get(len(data), ())
         for layout in get_args(Layout):
             frame = Frame.of(one.model, one.vectors.shape[1], layout)
             fits = len(data) == frame.size_bytes and data.startswith(frame.before_speech)
             if fits and len(known) < MAX_FRAMES and frame not in known and _matching(frame, _matrix(data))[0] is None:
-                known.append(frame)
+                self._frames[len(data)] = (*known, frame)
                 return frame
         return None
 
@@ -202,24 +198,17 @@ def _repeated(constant: bytes, count: int) -> bytes:
 
 def _columns_of_one(frame: Frame, item: bytes) -> Voiceprints | None:
     """Return what :func:`_matching` of one row does, or None where it would not take it."""
-    places: Mapping[str, Any] = frame.prefix_dtype.fields or {}
-    prefix_bytes = len(frame.prefix)
-    if item[: len(frame.before_speech)] != frame.before_speech or item[-1:] != b"}":
+    before_speech, speech_s, *scaled, before_vector = frame.prefix_struct.unpack_from(item)
+    if before_speech != frame.before_speech or before_vector != frame.before_vector or item[-1:] != b"}":
         return None
-    if item[prefix_bytes - len(frame.before_vector) : prefix_bytes] != frame.before_vector:
-        return None
-    (speech_s,) = _FLOAT32.unpack_from(item, places["speech_s"][1])
-    vectors = np.frombuffer(item, frame.vector_dtype, frame.dimension, prefix_bytes)[np.newaxis]
     if not 0 <= speech_s <= _MAX_FLOAT32:
         return None
     speech = np.array([speech_s], np.float32)
-    if frame.before_scale is None:
+    vectors = np.frombuffer(item, frame.vector_dtype, frame.dimension, frame.prefix_struct.size)[np.newaxis]
+    if not scaled:
         vectors = vectors.astype(np.float32)
         return Voiceprints(frame.model, speech, vectors) if np.isfinite(vectors).all() else None
-    after_speech = places["speech_s"][1] + 4
-    if item[after_speech : after_speech + len(frame.before_scale)] != frame.before_scale:
-        return None
-    (scale,) = _FLOAT32.unpack_from(item, places["scale"][1])
-    if not (0 < scale <= _MAX_SCALE or (scale == 0 and speech_s == 0)):
+    before_scale, scale = scaled
+    if before_scale != frame.before_scale or not (0 < scale <= _MAX_SCALE or (scale == 0 and speech_s == 0)):
         return None
     return Voiceprints(frame.model, speech, vectors, np.array([scale], np.float32))

@@ -67,6 +67,14 @@ class Frame:
         return self.before_speech + bytes(4) + scale + self.before_vector
 
     @cached_property
+    def prefix_struct(self) -> struct.Struct:
+        """The prefix of one voiceprint: what stands between its numbers, and they."""
+        fields = [f"{len(self.before_speech)}sf"]
+        if self.before_scale is not None:
+            fields.append(f"{len(self.before_scale)}sf")
+        return struct.Struct(f">{''.join(fields)}{len(self.before_vector)}s")
+
+    @cached_property
     def prefix_dtype(self) -> np.dtype[np.void]:
         """The prefix as a NumPy record, so that the numbers of many are columns."""
         fields = [("head", f"V{len(self.before_speech)}"), ("speech_s", ">f4")]

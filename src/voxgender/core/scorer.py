@@ -60,13 +60,14 @@ class Scorer:
     heads: Mapping[str, CalibratedHead]
 
     @cached_property
-    def frames(self) -> tuple[Frame, ...]:
-        """The layouts in which voiceprints of the loaded models are written."""
-        return tuple(
-            Frame.of(model, len(calibrated.head.weight), layout)
-            for model, calibrated in self.heads.items()
-            for layout in get_args(Layout)
-        )
+    def frames(self) -> Mapping[int, Sequence[Frame]]:
+        """The layouts in which voiceprints of the loaded models are written, by their bytes."""
+        frames: dict[int, list[Frame]] = {}
+        for model, calibrated in self.heads.items():
+            for layout in get_args(Layout):
+                frame = Frame.of(model, len(calibrated.head.weight), layout)
+                frames.setdefault(frame.size_bytes, []).append(frame)
+        return frames
 
     def score(self, voiceprints: Voiceprints, decision: Decision = EQUAL_PRIORS) -> Results:
         """Return the results of voiceprints that are columns already.
