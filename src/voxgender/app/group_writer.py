@@ -19,7 +19,7 @@ from voxgender.app.turn import Turn
 from voxgender.core.errors import StorageFullError, StoreUnavailableError, VoxgenderError
 
 _T = TypeVar("_T")
-_Job = tuple[Callable[[sqlite3.Connection], Any], "Future[Any]"]
+_Job = tuple[Callable[[sqlite3.Connection], Any], "Future[Any]", bool]
 
 GROUP_JOBS: Final = 256
 """Most pieces of work in one commit, so that the first of them is not kept waiting."""
@@ -50,12 +50,16 @@ class GroupWriter:
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Callable[[sqlite3.Connection], _T]) -> Future[_T]:
+    def submit(self, work: Callable[[sqlite3.Connection], _T], *, frees: bool = False) -> Future[_T]:
         """Return a future of the work's value, which comes once the work is on disk.
 
         It cannot be cancelled: a caller that goes away does not undo what is on its way to the disk. It fails with what
         the work raised, and nothing of the work is left then, or with a ``StoreUnavailableError`` or
         ``StorageFullError`` of the whole group.
+
+        Args:
+            work: What is to be done.
+            frees: Whether it deletes, so that pages of the file may be given back after it.
         """
         done: Future[_T] = Future()
         done.set_running_or_notify_cancel()
@@ -63,7 +67,7 @@ class GroupWriter:
             if self._closed:
                 done.set_exception(StoreUnavailableError("the task store is closed"))
             else:
-                self._jobs.put((work, done))
+                self._jobs.put((work, done, frees))
         return done
 
     def close(self) -> None:
@@ -73,7 +77,9 @@ class GroupWriter:
                 self._closed = True
                 self._jobs.put(None)
         self._thread.join()
-        self.connection.close()
+        # The last one to close a file puts its log away, and nobody may open it meanwhile.
+        with self._turn:
+            self.connection.close()
         self._turn.close()
 
     def _run(self) -> None:
@@ -81,15 +87,16 @@ class GroupWriter:
         while more:
             group, more = self._next_group()
             with self._turn:
-                outcomes = self._commit([work for work, _ in group])
-            for (_, done), outcome in zip(group, outcomes, strict=True):
+                outcomes = self._commit([work for work, _, _ in group])
+            for (_, done, _), outcome in zip(group, outcomes, strict=True):
                 if isinstance(outcome, Exception):
                     done.set_exception(outcome)
                 else:
                     done.set_result(outcome)
-            # The file may be busy; then the pages stay free and go another time.
-            with contextlib.suppress(sqlite3.Error):
-                self._give_pages_back()
+            if any(frees for _, _, frees in group):
+                # The file may be busy; then the pages stay free and go another time.
+                with contextlib.suppress(sqlite3.Error):
+                    self._give_pages_back()
 
     def _next_group(self) -> tuple[list[_Job], bool]:
         """Wait for work and take what is there; the second value is False once the writer is to end."""
@@ -108,11 +115,17 @@ class GroupWriter:
             return []
         try:
             self.connection.execute("BEGIN IMMEDIATE")
-            outcomes = [_attempt(self.connection, work) for work in works]
+            if len(works) == 1:
+                # Nothing else would be lost, so the transaction itself is undone.
+                outcomes = [works[0](self.connection)]
+            else:
+                outcomes = [_attempt(self.connection, work) for work in works]
             self.connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - whatever it is, the thread must live and each caller be answered
             with contextlib.suppress(sqlite3.Error):
                 self.connection.rollback()
+            if len(works) == 1 and not isinstance(error, sqlite3.Error):
+                return [error]
             return [_as_refusal(error)] * len(works)
         return outcomes
 

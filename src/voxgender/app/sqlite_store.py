@@ -100,13 +100,13 @@ class SqliteStore:
         """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(self._connect()) as first:
+            turn = Turn(self._path.with_name(self._path.name + "-turn"))
+            with turn, closing(self._connect()) as first:
                 _prepare(first)
             self._reader = self._connect()
             self._reader.execute("PRAGMA query_only = ON")
             self._reader.execute(f"PRAGMA busy_timeout = {READ_WAIT_MS}")
             writing = self._connect()
-            turn = Turn(self._path.with_name(self._path.name + "-turn"))
         except (OSError, sqlite3.Error) as error:
             reason = f"which cannot be used: {error}"
             raise SettingsError(f"VOXGENDER_STORE_URL (--store-url) is sqlite:///{self._path}, {reason}") from None
@@ -118,9 +118,9 @@ class SqliteStore:
             return
         if self._adding is not None:
             await asyncio.wait([self._adding])
+        self._reader.close()
         await asyncio.to_thread(self._writer.close)
         self._writer = None
-        self._reader.close()
 
     async def add(self, task: Task, charge: Charge | None) -> None:
         """Store a task and book its charge, both or neither; returns once both are on disk."""
@@ -203,7 +203,7 @@ class SqliteStore:
         """Delete expired tasks in small pieces, give the file's free pages back, and return how many went."""
         forgotten = 0
         while True:
-            piece, _ = await self._write(lambda connection: _expire(connection, self._now_s()))
+            piece, _ = await self._write(lambda connection: _expire(connection, self._now_s()), frees=True)
             forgotten += piece
             if piece < EXPIRE_ROWS:
                 return forgotten
@@ -237,10 +237,10 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise StoreUnavailableError(f"the task store cannot be read: {error}") from error
 
-    async def _write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    async def _write(self, work: Callable[[sqlite3.Connection], _T], *, frees: bool = False) -> _T:
         if self._writer is None:
             raise StoreUnavailableError("the task store is closed")
-        return await asyncio.wrap_future(self._writer.submit(work))
+        return await asyncio.wrap_future(self._writer.submit(work, frees=frees))
 
     def _make_room(self, connection: sqlite3.Connection, stored_bytes: int, wanted_bytes: int) -> int:
         """Check that ``wanted_bytes`` more fit; what has expired goes first, and what is left then is returned.
@@ -296,8 +296,8 @@ def _expire(connection: sqlite3.Connection, now_s: float) -> tuple[int, int]:
 
 
 def _count(connection: sqlite3.Connection, tasks: int, stored_bytes: int) -> None:
-    change = [(tasks, "tasks"), (stored_bytes, "stored_bytes")]
-    connection.executemany("UPDATE total SET amount = amount + ? WHERE name = ?", change)
+    change = "CASE name WHEN 'tasks' THEN ? ELSE ? END"
+    connection.execute(f"UPDATE total SET amount = amount + {change}", (tasks, stored_bytes))  # noqa: S608 - a constant
 
 
 def _stored_bytes(connection: sqlite3.Connection) -> int:

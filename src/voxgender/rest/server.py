@@ -26,6 +26,9 @@ KEEP_ALIVE_S = 75
 SHUTDOWN_S = 10
 """Seconds that requests under way have to finish once the server is told to stop."""
 
+SWITCH_S = 0.0005
+"""Longest time that a thread keeps the interpreter from another one; Python's own is ten times as long."""
+
 log = structlog.get_logger()
 
 
@@ -85,6 +88,9 @@ class RestServer:
             SettingsError: Where the store cannot be opened.
         """
         keep_freed_blocks()
+        # The store's thread takes the interpreter a few times for each commit, and each time waits so long while the
+        # event loop is busy.
+        sys.setswitchinterval(SWITCH_S)
         # What has been loaded stays for good. To look through all of it again and again would keep requests waiting.
         gc.collect()
         gc.freeze()
