@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -11,11 +12,13 @@ from numpy.typing import NDArray
 
 from voxgender.core.errors import VoiceprintModelError
 
-PIECE_ROWS: Final = 256
-"""Vectors converted and multiplied at a time: 0.3 MB of float32, which stay in the cache for all heads."""
+PIECE_ROWS: Final = 512
+"""Vectors converted and multiplied at a time: 0.6 MB of float32, which stay in the cache for all heads."""
+LANES: Final = 32
+"""Vectors are filled up with zeros to a multiple of this: BLAS multiplies what is left over one by one."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Head:
     """A linear scorer of one model's voiceprints.
 
@@ -30,6 +33,11 @@ class Head:
     model: str
     weight: NDArray[np.float32]
     bias: float
+
+    @cached_property
+    def filled_weight(self) -> NDArray[np.float32]:
+        """The weight with zeros behind it, up to a multiple of ``LANES``."""
+        return np.pad(self.weight, (0, -len(self.weight) % LANES))
 
     @classmethod
     def of_standardised(
@@ -99,11 +107,16 @@ def raw_scores(
     # A sum that overflows is bounded by the calibration like any other very large score. One dot product a row,
     # because a matrix product adds up in an order that depends on the rows beside it, and so would the last bits.
     with np.errstate(over="ignore", invalid="ignore"):
+        dimension = vectors.shape[1]
+        weights = [head.filled_weight for head in heads]
+        floats = np.empty((min(len(vectors), PIECE_ROWS), len(weights[0])), np.float32)
+        floats[:, dimension:] = 0
         for start in range(0, len(vectors), PIECE_ROWS):
             rows = slice(start, start + PIECE_ROWS)
-            piece = vectors[rows].astype(np.float32, copy=False)
-            for head, product in zip(heads, products, strict=True):
-                np.vecdot(piece, head.weight, out=product[rows])
+            piece = floats[: len(vectors) - start]
+            piece[:, :dimension] = vectors[rows]
+            for weight, product in zip(weights, products, strict=True):
+                np.vecdot(piece, weight, out=product[rows])
         if scale is not None:
             products = [product * scale for product in products]
         return [product.astype(np.float64) + head.bias for head, product in zip(heads, products, strict=True)]
