@@ -19,7 +19,7 @@ import pytest
 from voxgender.rest.listener import bind
 from voxgender.rest.server import RestServer
 
-SHORT_S = 0.2
+SHORT_S = 0.4
 LARGE_BYTES = 16 * 1024**2
 """More than a transport takes before it lets its writer wait."""
 SMALL_BYTES = 48 * 1024

@@ -19,9 +19,11 @@ from voxgender.app.task import Task, TaskState
 from voxgender.core.decision import Decision
 from voxgender.core.errors import ModelError, RequestValidationError, SettingsError
 from voxgender.core.scorer import Scorer
-from voxgender.core.scoring import SMALL_ITEMS, Scoring, settle
+from voxgender.core.scoring import FEW_ITEMS, Scoring, settle
 from voxgender.files.heads import load_scorer
 
+TOGETHER: Final = 128
+"""Most small lists that are scored together."""
 LOOK_AGAIN_S: Final = 0.1
 """Seconds between two looks at a task that is waited for."""
 
@@ -110,7 +112,7 @@ class Service:
             StorageFullError: Where the store has no room.
         """
         self._check_count(len(scoring))
-        if len(scoring) <= SMALL_ITEMS:
+        if len(scoring) <= FEW_ITEMS:
             await self._settle_with_others(scoring)
         results = scoring.results(decision or self.decision)
         now_s = time.time()
@@ -147,11 +149,21 @@ class Service:
         await settled
 
     def _settle(self) -> None:
-        unsettled, self._unsettled = self._unsettled, []
-        settle([scoring for scoring, _ in unsettled])
+        unsettled, self._unsettled = self._unsettled[:TOGETHER], self._unsettled[TOGETHER:]
+        if self._unsettled:
+            asyncio.get_running_loop().call_soon(self._settle)
+        failure: Exception | None = None
+        try:
+            settle([scoring for scoring, _ in unsettled])
+        except Exception as error:  # noqa: BLE001 - whatever it is, each of them is answered
+            failure = error
         for _, settled in unsettled:
-            if not settled.done():  # else its caller has gone
+            if settled.done():
+                continue  # its caller has gone
+            if failure is None:
                 settled.set_result(None)
+            else:
+                settled.set_exception(failure)
 
     def _check_count(self, count: int) -> None:
         location, most = ("body", "voiceprints"), self.settings.max_voiceprints

@@ -30,7 +30,7 @@ from voxgender.core.result import Results
 
 _T = TypeVar("_T")
 _Row = tuple[bytes, str, float, float, float, float, int, bytes]
-_Outcome = VoxgenderError | None
+_Outcome = Exception | None
 _STORED_BYTES: Final = 6
 
 APPLICATION_ID: Final = 0x766F7867
@@ -152,7 +152,7 @@ class SqliteStore:
             rows = [(row, charge) for row, charge, _ in added]
             try:
                 outcomes = await self._write(partial(self._insert, rows))
-            except VoxgenderError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, each of them is answered
                 outcomes = [error] * len(added)
             for (_, _, done), outcome in zip(added, outcomes, strict=True):
                 if done.done():
@@ -175,6 +175,8 @@ class SqliteStore:
                 stored_bytes = self._make_room(connection, stored_bytes, row[_STORED_BYTES])
             except VoxgenderError as error:
                 outcomes.append(error)
+                # Some may have expired on the way to the refusal.
+                stored_bytes = _stored_bytes(connection) + sum(other[_STORED_BYTES] for other in accepted)
                 continue
             if charge is not None:
                 book.enter(charge)

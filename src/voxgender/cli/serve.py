@@ -27,17 +27,17 @@ def _serve(**flags: Any) -> None:
 
     settings = load_settings(**flags)
     configure_logs(settings.log_level)
-    listener = bind(settings.host, settings.port)
-    if settings.workers > 1:
-        # What only watches over the workers loads nothing of what they answer with.
-        from voxgender.rest.workers import Workers
+    with bind(settings.host, settings.port) as listener:
+        if settings.workers > 1:
+            # What only watches over the workers loads nothing of what they answer with.
+            from voxgender.rest.workers import Workers
 
-        Workers(settings, listener).run()
-    else:
-        from voxgender.app.service import Service
-        from voxgender.rest.server import RestServer
+            Workers(settings, listener).run()
+        else:
+            from voxgender.app.service import Service
+            from voxgender.rest.server import RestServer
 
-        RestServer(Service.of_settings(settings), listener).serve()
+            RestServer(Service.of_settings(settings), listener).serve()
 
 
 command = click.Command("serve", callback=_serve, params=_flags(), help="Start the REST service.")

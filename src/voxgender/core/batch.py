@@ -35,10 +35,12 @@ class DecodedBatch:
         groups: Voiceprints of one model and dimension each, with their positions in the batch, int64, shape (n,); a
             model may have several groups.
         errors: For each position that holds no voiceprint, why; in ascending order.
+        strict_items: How many were read one by one, which takes a hundred times as long.
     """
 
     groups: list[Group]
     errors: dict[int, VoiceprintError]
+    strict_items: int = 0
 
 
 def decode_batch(items: Sequence[bytes]) -> DecodedBatch:
@@ -79,13 +81,15 @@ class BatchReader:
             by_width.setdefault(len(item), []).append(position)
         groups: list[Group] = []
         errors: dict[int, VoiceprintError] = {}
+        strict_items = 0
         for width, positions in by_width.items():
             joined = b"".join([items[position] for position in positions])
             part = self.read_records(np.frombuffer(joined, np.uint8).reshape(len(positions), width))
             position_of = np.array(positions, np.int64)
             groups += [(group, position_of[rows]) for group, rows in part.groups]
             errors |= {positions[row]: error for row, error in part.errors.items()}
-        return DecodedBatch(groups, dict(sorted(errors.items())))
+            strict_items += part.strict_items
+        return DecodedBatch(groups, dict(sorted(errors.items())), strict_items)
 
     def read_records(self, records: NDArray[np.uint8]) -> DecodedBatch:
         """Return the voiceprints that stand in the rows of a matrix.
@@ -98,7 +102,9 @@ class BatchReader:
         rows = np.arange(len(records))
         for frame in self._frames.get(records.shape[1], ()):
             rows = _take(frame, records, rows, groups)
+        strict_items = 0
         while len(rows):
+            strict_items += 1
             row, rest = int(rows[0]), rows[1:]
             data = records[row].tobytes()
             try:
@@ -112,7 +118,7 @@ class BatchReader:
             else:
                 groups.append((one, np.array([row], np.int64)))
                 rows = rest
-        return DecodedBatch(groups, errors)
+        return DecodedBatch(groups, errors, strict_items)
 
     def _read_one(self, item: bytes) -> DecodedBatch:
         """Return what is in one item, without the cost of a matrix of one row."""

@@ -21,8 +21,8 @@ _Number = TypeVar("_Number", bound=np.generic)
 
 BLOCK_ITEMS: Final = 2048
 """Voiceprints decoded and scored at a time, in about a millisecond. Of fewer, the steps cost more than the work."""
-SMALL_ITEMS: Final = 32
-"""Up to so many voiceprints of a block wait for others, with whom they are scored."""
+FEW_ITEMS: Final = 32
+"""Voiceprints of a block of which nothing is known yet. Lists of up to so many wait for others to be scored with."""
 SETTLED_ITEMS: Final = 4096
 """Voiceprints whose raw scores become LLRs at a time: half a millisecond."""
 MAX_ERRORS: Final = 1000
@@ -57,11 +57,15 @@ def score_base64(scorer: Scorer, texts: Sequence[str], decision: Decision = EQUA
 class Scoring:
     """The results of one list of voiceprints while it comes in, block by block: 8 bytes an item and the errors.
 
-    A block should hold at most ``BLOCK_ITEMS``. Where the items are cut into blocks changes no bit of the results.
+    A block should hold at most ``block_items``. Where the items are cut into blocks changes no bit of the results.
 
     Args:
         scorer: Scores them.
         max_items: Items after so many are counted, but not read; None for no bound.
+
+    Attributes:
+        block_items: Most items that the next block should hold, to take about a millisecond: few at first and after odd
+            ones, which are read one by one, and up to ``BLOCK_ITEMS`` where they are all alike.
     """
 
     def __init__(self, scorer: Scorer, max_items: int | None = None) -> None:
@@ -74,6 +78,7 @@ class Scoring:
         self._errors: dict[int, InputError] = {}
         self._errors_left_out = 0
         self._items = 0
+        self.block_items = FEW_ITEMS
 
     def __len__(self) -> int:
         return self._items
@@ -176,7 +181,7 @@ class Scoring:
                 told |= dict.fromkeys(at.tolist(), error.without_origin())
                 continue
             part = _Part(head, self._items - self._settled_items + at, group.speech_s)
-            if len(at) > SMALL_ITEMS:
+            if len(at) > FEW_ITEMS:
                 part.raw = head.raw_scores(group)
             else:
                 part.unscored = group
@@ -184,6 +189,8 @@ class Scoring:
         if told:
             self._keep_errors({self._items + position: told[position] for position in sorted(told)})
         self._items += count
+        is_slow = decoded.strict_items > FEW_ITEMS // 2
+        self.block_items = FEW_ITEMS if is_slow else min(2 * self.block_items, BLOCK_ITEMS)
         if self._items - self._settled_items >= SETTLED_ITEMS:
             settle([self])
 

@@ -18,6 +18,8 @@ IDLE_S: Final = 15.0
 """Longest time for the next bytes of a body to arrive; a client that has died must not be waited for."""
 UNPACKED_PIECE_BYTES: Final = 256 * 1024
 """Most bytes that are unpacked at a time, whatever a packed piece would become."""
+MAX_GZIP_MEMBERS: Final = 1000
+"""Most members of a packed body: each costs as much as unpacking some kilobytes."""
 
 _GZIP_WINDOW_BITS: Final = 31  # zlib's number for a gzip header and the largest window
 
@@ -51,11 +53,12 @@ async def _received(request: Request, max_body_bytes: int) -> AsyncIterator[byte
     latest_s = loop.time() + UPLOAD_S
     body_bytes, has_more = 0, True
     while has_more:
+        idle_until_s = loop.time() + IDLE_S
         try:
-            async with asyncio.timeout_at(min(latest_s, loop.time() + IDLE_S)):
+            async with asyncio.timeout_at(min(latest_s, idle_until_s)):
                 message = await request.receive()
         except TimeoutError:
-            reason = f"within {UPLOAD_S:g} s" if loop.time() >= latest_s else f"for {IDLE_S:g} s"
+            reason = f"within {UPLOAD_S:g} s" if latest_s <= idle_until_s else f"for {IDLE_S:g} s"
             raise RequestInvalidError(f"The body did not arrive {reason}.", "body") from None
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
@@ -87,6 +90,7 @@ class _Unpacker:
     def __init__(self) -> None:
         self._member = isal_zlib.decompressobj(wbits=_GZIP_WINDOW_BITS)
         self._has_begun = False
+        self._members = 1
 
     def feed(self, packed: bytes) -> Iterator[bytes]:
         """Yield what the next packed bytes become.
@@ -98,6 +102,10 @@ class _Unpacker:
         # A full piece may have been all of the input and yet not all that it becomes.
         while packed or (len(piece) == UNPACKED_PIECE_BYTES and not self._member.eof):
             if self._member.eof:
+                self._members += 1
+                if self._members > MAX_GZIP_MEMBERS:
+                    reason = f"The body's gzip has more than {MAX_GZIP_MEMBERS} members; pack it in one."
+                    raise RequestInvalidError(reason, "body")
                 self._member = isal_zlib.decompressobj(wbits=_GZIP_WINDOW_BITS)
             self._has_begun = True
             try:

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 import uuid
-from typing import Final
+from typing import Final, cast
 
 import structlog
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
@@ -77,9 +77,11 @@ class Connection(HttpToolsProtocol):
         """Take a piece of a body; as it is where none waits before it, because copies of megabytes take time."""
         cycle = self.cycle
         if cycle.body or cycle.response_complete:
+            if isinstance(cast(object, cycle.body), bytes):
+                cycle.body = bytearray(cycle.body)  # to be added to without a copy of all
             super().on_body(body)
             return
-        cycle.body = body  # type: ignore[assignment]  # uvicorn's bytearray is only ever added to and copied
+        cycle.body = body  # type: ignore[assignment]
         if len(body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
         cycle.message_event.set()

@@ -24,21 +24,25 @@ import numpy as np
 
 from voxgender.core.base64 import decode_base64_rows
 from voxgender.core.errors import BodyTooLargeError
-from voxgender.core.scoring import BLOCK_ITEMS, Scoring
+from voxgender.core.scoring import FEW_ITEMS, Scoring
 from voxgender.rest.json_list import check_beginning, list_of, mismatch
 
 BLOCK_BYTES: Final = 1024 * 1024
 """Bytes that are gathered before they are looked at: about a block of voiceprints."""
-MAX_SHELL_BYTES: Final = 4 * 1024**2
+MAX_SHELL_BYTES: Final = 512 * 1024
 """Most bytes of a body that are held, because they are in no run: other keys, or an item without an end."""
 KEPT_BYTES: Final = 16 * 1024
 """Bytes of a list that wait for what follows."""
 MIN_RUN_ROWS: Final = 8
 """Shorter runs are left to the strict lane; a matrix of bytes costs as much for one row as for many."""
-STRICT_ITEMS: Final = 32
+STRICT_ITEMS: Final = FEW_ITEMS
 """Items that the strict lane takes at a time, so that none keeps other requests waiting for milliseconds."""
-MAX_LISTS: Final = 64
-"""Arrays of a body that are looked into for runs; what is in later ones is left to the parser."""
+MANY_RUNS: Final = 64
+"""After so many runs, one begins only with items of one length: each takes up some kilobytes."""
+MAX_RUNS: Final = 1000
+"""After so many runs, none begins."""
+SMALL_PIECE_BYTES: Final = 4096
+"""Pieces under this are put together as they come: a list of them would take up many times their bytes."""
 SMALL_BYTES: Final = 16 * 1024
 """Bodies under this go to the parser as they are."""
 
@@ -70,14 +74,14 @@ class JsonBody:
 
     def __init__(self, scoring: Scoring) -> None:
         self._scoring = scoring
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes | bytearray] = []
         self._pending_bytes = 0
         self._wanted_bytes = BLOCK_BYTES
         self._shell = bytearray()
         self._cuts: list[tuple[int, int]] = []
         self._cut_bytes = 0
         self._is_in_list = False
-        self._lists_left = MAX_LISTS
+        self._is_left_to_parser = False
         self._mark = ""
         self._runs: dict[str, Scoring] = {}
         self._run: Scoring | None = None
@@ -90,7 +94,12 @@ class JsonBody:
             RequestValidationError: Where what is no voiceprint is of a wrong type.
             BodyTooLargeError: Where more than ``MAX_SHELL_BYTES`` of the body are no voiceprints.
         """
-        self._pieces.append(piece)
+        if len(piece) >= SMALL_PIECE_BYTES:
+            self._pieces.append(piece)
+        elif self._pieces and isinstance(self._pieces[-1], bytearray):
+            self._pieces[-1] += piece
+        else:
+            self._pieces.append(bytearray(piece))
         self._pending_bytes += len(piece)
         if self._pending_bytes >= self._wanted_bytes:
             yield from self._read_pending(KEPT_BYTES)
@@ -109,7 +118,9 @@ class JsonBody:
         self._pieces.clear()
         scoring = self._scoring
         texts: list[str] = []
-        for entry in list_of(self._shell, self._offset):
+        entries = list_of(self._shell, self._offset)
+        self._shell.clear()
+        for entry in entries:
             run = self._runs.get(entry) if isinstance(entry, str) else None
             if run is None and isinstance(entry, str):
                 texts.append(entry)
@@ -148,7 +159,7 @@ class JsonBody:
 
     def _seek_list(self, data: bytes, at: int) -> int:
         """Leave to the shell what comes before the next array of texts; return where that begins, or the end."""
-        if not self._lists_left:
+        if self._is_left_to_parser:
             self._shell += data[at:]
             return len(data)
         found = _OUTSIDE_LISTS.match(data, at)
@@ -156,7 +167,6 @@ class JsonBody:
         if begins := _LIST_BEGINS.match(data, end):
             end = begins.end() - 1
             self._is_in_list = True
-            self._lists_left -= 1
         self._shell += data[at:end]
         return end
 
@@ -168,13 +178,14 @@ class JsonBody:
     def _take_rows(self, data: bytes, at: int) -> int:
         """Score items of one length with equal separators, the fast lane."""
         first = _FIRST_ROW.match(data, at)
-        if first is None:
+        if first is None or (self._run is None and len(self._runs) >= MAX_RUNS):
             return at
         width = len(first[1])
         separator = data[first.end(1) : first.end()]
         # A row is an item with all up to the next one, the opening quote included, so that one look shows both.
         stride = width + len(separator) + 1
-        count = min((len(data) - first.start(1)) // stride, BLOCK_ITEMS)
+        most = FEW_ITEMS if self._run is None else self._run.block_items
+        count = min((len(data) - first.start(1)) // stride, most)
         if not count:
             return at
         rows = np.frombuffer(data, np.uint8, count * stride, first.start(1)).reshape(count, stride)
@@ -195,13 +206,13 @@ class JsonBody:
     def _take_texts(self, data: bytes, at: int) -> int:
         """Score a few items of any kind, in the strict lane."""
         found = _ITEMS.match(data, at)
-        if found is None:
+        if found is None or (self._run is None and len(self._runs) >= MANY_RUNS):
             return at
         try:
             texts = msgspec.json.decode(b"[%b]" % data[at : found.end() - 1], type=list[str])
         except (msgspec.MsgspecError, UnicodeDecodeError):
             # What is wrong, and whether it matters where it stands, the parser will tell of the whole.
-            self._lists_left = 0
+            self._is_left_to_parser = True
             return at
         self._run_of(found.end() - at).add_texts(texts)
         return found.end()

@@ -14,6 +14,7 @@ from voxgender.core.errors import RequestInvalidError, RequestValidationError
 
 _OFFSET: Final = re.compile(r"\(byte (\d+)\)")
 _TRUNCATED: Final = "Input data was truncated"
+_LONG_BYTES: Final = 64 * 1024
 _WHERE: Final = ("body", "voiceprints")
 
 
@@ -53,7 +54,7 @@ def list_of(text: bytes | bytearray, offset_of: Callable[[int], int] = lambda of
     try:
         if not text.isascii():
             codecs.decode(text, "utf-8")  # what the parser passes over, it does not look at
-        found = _DECODER.decode(text).voiceprints
+        found = _texts_or_any(text)
     except msgspec.ValidationError:
         _check_syntax(text, offset_of)  # a body of a wrong type stops the parser before it has seen all
         expected = 'The body must be an object like {"voiceprints": ["<Base64>", ...]}.'
@@ -65,6 +66,17 @@ def list_of(text: bytes | bytearray, offset_of: Callable[[int], int] = lambda of
     if not isinstance(found, list):
         raise RequestValidationError("The value must be a list of Base64 texts.", _WHERE, "value.type")
     return found
+
+
+def _texts_or_any(text: bytes | bytearray) -> Any:
+    """Return what is under the key; of a long text, no objects are built where that is no list of texts."""
+    try:
+        return _TEXTS_DECODER.decode(text).voiceprints
+    except msgspec.ValidationError as error:
+        if len(text) > _LONG_BYTES and "$.voiceprints" in str(error):
+            _SYNTAX_DECODER.decode(text)
+            return None
+        return _DECODER.decode(text).voiceprints
 
 
 def check_beginning(text: bytes | bytearray, offset_of: Callable[[int], int]) -> None:

@@ -34,7 +34,7 @@ def body_type(request: Request) -> str:
 
 def answer_type(request: Request) -> str:
     """Return the media type that a request would rather have: ``ARROW`` if it is named and not less than JSON."""
-    accept = request.headers.get("accept", "")
+    accept = _line(request, "accept")
     if ARROW not in accept.lower():
         return JSON
     asked = _weights(accept)
@@ -47,16 +47,13 @@ def takes_gzip(request: Request) -> bool:
 
     Only where gzip is named: ``*`` is sent by programs that do not mean it.
     """
-    accept = request.headers.get("accept-encoding", "")
+    accept = _line(request, "accept-encoding")
     return "gzip" in accept.lower() and _weights(accept).get("gzip", 0.0) > 0
 
 
 def has_version(request: Request, etag: str) -> bool:
     """Return whether the client says that it has this version of what it asks for (RFC 9110, If-None-Match)."""
-    told = request.headers.get("if-none-match")
-    if told is None:
-        return False
-    versions = [version.strip().removeprefix("W/") for version in told.split(",")]
+    versions = [version.strip().removeprefix("W/") for version in _line(request, "if-none-match").split(",")]
     return "*" in versions or etag.removeprefix("W/") in versions
 
 
@@ -67,9 +64,14 @@ def asked_wait_s(request: Request) -> float | None:
         >>> asked_wait_s(Request({"type": "http", "headers": [(b"prefer", b"respond-async, wait=20")]}))
         20.0
     """
-    if (told := request.headers.get("prefer")) and (found := _WAIT.search(told)):
+    if found := _WAIT.search(_line(request, "prefer")):
         return min(float(found[1]), MAX_WAIT_S)
     return None
+
+
+def _line(request: Request, name: str) -> str:
+    """Return a header's value; several lines of it are one list (RFC 9110, section 5.3)."""
+    return ", ".join(request.headers.getlist(name))
 
 
 def _weights(header: str) -> dict[str, float]:

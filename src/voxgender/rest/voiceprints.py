@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from voxgender.core.errors import RequestInvalidError
-from voxgender.core.scoring import Scoring
+from voxgender.core.scoring import FEW_ITEMS, Scoring
 from voxgender.rest import schema
 from voxgender.rest.admission import admit, error_responses, service_of
 from voxgender.rest.arrow_body import read_arrow
@@ -135,9 +135,16 @@ async def _score_json(pieces: AsyncIterator[bytes], scoring: Scoring) -> None:
 async def _score_arrow(pieces: AsyncIterator[bytes], scoring: Scoring) -> None:
     async for block in read_arrow(pieces):
         if isinstance(block, list):
-            scoring.add_bytes(block)
+            for at in range(0, len(block), FEW_ITEMS):
+                scoring.add_bytes(block[at : at + FEW_ITEMS])
+                await asyncio.sleep(0)
         else:
-            scoring.add_records(block)
+            at = 0
+            while at < len(block):
+                rows = block[at : at + scoring.block_items]
+                scoring.add_records(rows)
+                at += len(rows)
+                await asyncio.sleep(0)
 
 
 @router.get(
