@@ -214,6 +214,21 @@ def test_a_full_store_makes_room_from_what_has_expired(tmp_path: Path) -> None:
     with_store(tmp_path / "t.db", work, capacity_bytes=ROW_BYTES + 80, clock=clock)
 
 
+def test_a_task_that_does_not_fit_takes_no_room_from_those_that_come_with_it(tmp_path: Path) -> None:
+    clock = Clock()
+
+    async def work(store: SqliteStore) -> None:
+        for _ in range(2):
+            await store.add(make_task(10, ttl_s=5), None)
+        clock.now_s += 5
+        tasks = [make_task(1000, created_s=clock.now_s), *(make_task(10, created_s=clock.now_s) for _ in range(2))]
+        outcomes = await asyncio.gather(*(store.add(task, None) for task in tasks), return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [StorageFullError, type(None), type(None)]
+        assert (await store.usage()).tasks == 2
+
+    with_store(tmp_path / "t.db", work, capacity_bytes=2 * (ROW_BYTES + 80), clock=clock)
+
+
 def test_expired_results_give_their_space_in_the_file_back(tmp_path: Path) -> None:
     clock = Clock()
     path = tmp_path / "t.db"

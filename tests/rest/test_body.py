@@ -93,6 +93,12 @@ def test_gzip_that_ends_too_early_is_refused(kept: int) -> None:
         read([gzip.compress(b"voice" * 100)[:kept]], content_encoding="gzip")
 
 
+def test_gzip_of_very_many_members_is_refused() -> None:
+    assert read([gzip.compress(b"x") * 1000], content_encoding="gzip") == [b"x"] * 1000
+    with pytest.raises(RequestInvalidError, match="more than 1000 members"):
+        read([gzip.compress(b"") * 1001], content_encoding="gzip")
+
+
 @pytest.mark.parametrize("name", ["br", "deflate", "zstd", "gzip, gzip"])
 def test_other_codings_are_refused_in_words(name: str) -> None:
     with pytest.raises(RequestInvalidError, match="send the body as it is, or packed by gzip"):

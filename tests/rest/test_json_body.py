@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -23,7 +24,7 @@ from voxgender.core.errors import (
     VoiceprintError,
     VoiceprintListError,
 )
-from voxgender.core.scoring import MAX_ERRORS, Scoring, score_bytes
+from voxgender.core.scoring import BLOCK_ITEMS, FEW_ITEMS, MAX_ERRORS, Scoring, score_bytes
 from voxgender.rest import json_body
 from voxgender.rest.json_body import JsonBody
 from voxgender.rest.json_list import list_of, mismatch
@@ -265,3 +266,44 @@ def test_voiceprint_errors_do_not_hold_what_was_sent() -> None:
     _, _, _, told = in_pieces([json.dumps({"voiceprints": [secret, f"{secret}*"]}).encode()])
     assert next(kind for _, kind, _ in told) is VoiceprintError
     assert not any(secret[:8] in text or "secret" in text for _, _, text in told)
+
+
+def test_many_small_lists_under_other_keys_are_no_hindrance() -> None:
+    other = [[f"tag {number}"] for number in range(300)] + [VALID[:2] * 5 for _ in range(100)]
+    body = json.dumps({"other": other, "voiceprints": [VALID[0]] * 6000}).encode()
+    assert in_pieces(cut(body, [65536])) == at_once(body)
+
+
+def test_odd_voiceprints_are_taken_a_few_at_a_time_so_that_no_step_takes_long() -> None:
+    odd = base64.b64encode(base64.b64decode(VALID[1]).replace(b"versioni\x01", b"versionU\x01")).decode()
+    scoring = Scoring(SCORER)
+    body = JsonBody(scoring)
+    with mock.patch.object(Scoring, "add_records", autospec=True, side_effect=Scoring.add_records) as rows:
+        for piece in cut(json.dumps({"voiceprints": [odd] * 3000}).encode(), [65536]):
+            list(body.feed(piece))
+        list(body.finish())
+    taken = [len(call.args[1]) for call in rows.mock_calls]
+    assert len(scoring) == len(scoring.results()) == 3000
+    assert max(taken) == FEW_ITEMS
+
+
+def test_alike_voiceprints_soon_come_in_large_blocks() -> None:
+    scoring = Scoring(SCORER)
+    sizes = []
+    records = np.frombuffer(base64.b64decode(VALID[0]) * BLOCK_ITEMS, np.uint8).reshape(BLOCK_ITEMS, -1)
+    while scoring.block_items < BLOCK_ITEMS:
+        sizes.append(scoring.block_items)
+        scoring.add_records(records[: scoring.block_items])
+    assert sizes == [FEW_ITEMS * 2**step for step in range(len(sizes))]
+
+
+def test_a_long_list_of_other_things_is_refused_without_building_them() -> None:
+    body = b'{"voiceprints": [' + b"[]," * 50_000 + b"[]]}"
+    tracemalloc.start()
+    try:
+        kind, location, reason, _ = in_pieces(cut(body, [65536]))
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (kind, location, reason) == (RequestValidationError, ("body", "voiceprints"), "value.type")
+    assert peak_bytes < 1_000_000

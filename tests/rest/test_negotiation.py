@@ -19,8 +19,18 @@ from voxgender.rest.negotiation import (
 
 
 def request(**headers: str) -> Request:
-    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    return Request({"type": "http", "headers": raw})
+    return request_of([(name.replace("_", "-"), value) for name, value in headers.items()])
+
+
+def request_of(lines: list[tuple[str, str]]) -> Request:
+    return Request({"type": "http", "headers": [(name.encode(), value.encode()) for name, value in lines]})
+
+
+def test_several_lines_of_a_header_are_one_list() -> None:
+    assert has_version(request_of([("if-none-match", '"a"'), ("if-none-match", 'W/"b"')]), 'W/"b"')
+    assert asked_wait_s(request_of([("prefer", "respond-async"), ("prefer", "wait=5")])) == 5.0
+    assert answer_type(request_of([("accept", "text/html"), ("accept", ARROW)])) == ARROW
+    assert takes_gzip(request_of([("accept-encoding", "br"), ("accept-encoding", "gzip")]))
 
 
 @pytest.mark.parametrize(
