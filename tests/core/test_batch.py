@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from voiceprint_cases import SPECIAL_FLOAT32, content, edited, encoded, items, with_special_number
 from voxgender.core import batch as batch_module
-from voxgender.core.batch import decode_batch
+from voxgender.core.batch import BatchReader, decode_batch
 from voxgender.core.errors import VoiceprintError
-from voxgender.core.layout import Layout
+from voxgender.core.layout import Frame, Layout
 from voxgender.core.voiceprint import Voiceprint, decode_columns, decode_voiceprint, encode_voiceprint
 
 Told = tuple[str, bytes, str, bytes] | tuple[type[VoiceprintError], str]
@@ -32,9 +32,9 @@ def told_one_by_one(batch: Sequence[bytes]) -> list[Told]:
     return told
 
 
-def told_at_once(batch: Sequence[bytes]) -> list[Told]:
+def told_at_once(batch: Sequence[bytes], reader: BatchReader | None = None) -> list[Told]:
     """What the batch tells of each position, after checking that it tells of each exactly once."""
-    decoded = decode_batch(batch)
+    decoded = decode_batch(batch) if reader is None else reader.read(batch)
     told: dict[int, Told] = {position: (type(error), str(error)) for position, error in decoded.errors.items()}
     assert list(decoded.errors) == sorted(decoded.errors)
     for group, positions in decoded.groups:
@@ -152,3 +152,30 @@ def test_voiceprints_of_the_common_layout_are_not_read_one_by_one(
 def test_the_items_may_be_any_buffers_of_bytes(kind: Any) -> None:
     batch = [kind(item) for item in (ONE, b"{", ONE)]
     assert_agrees(batch)
+
+
+FRAMES = {
+    frame.size_bytes: [frame]
+    for dimension in (1, 2, 4, 7)
+    for frame in (Frame.of("ge2e-2", dimension, "int8"), Frame.of("ge2e-2", dimension, "float32"))
+}
+
+
+@settings(max_examples=300)
+@given(items())
+@example(ONE)
+@example(ONE[:-1] + b"]")
+def test_one_item_of_a_known_layout_is_read_as_strictly_as_any(item: bytes) -> None:
+    assert told_at_once([item], BatchReader(FRAMES)) == told_one_by_one([item])
+
+
+@pytest.mark.parametrize("layout", ["int8", "float32"])
+@pytest.mark.parametrize("number", SPECIAL_FLOAT32)
+def test_one_special_number_of_a_known_layout_is_judged_as_strictly(layout: Layout, number: str) -> None:
+    valid = encode_voiceprint(Voiceprint("ge2e-2", 2.0, np.array([1.0, -0.5], np.float32)), layout)
+    places = [valid.index(b"speech_length_sd") + 16]
+    places.append(valid.index(b"scaled") + 6 if layout == "int8" else len(valid) - 5)
+    for at in places:
+        item = valid[:at] + bytes.fromhex(number) + valid[at + 4 :]
+        told = {type(error): str(error) for error in BatchReader(FRAMES).read([item]).errors.values()}
+        assert told == {type(error): str(error) for error in decode_batch([item, item]).errors.values()}

@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
-from voxgender.core.decision import EQUAL_PRIORS, Decision
+from voxgender.core.decision import EQUAL_PRIORS, GENDERS, Decision
 from voxgender.core.errors import SettingsError
 
 priors = st.floats(0.001, 0.999)
@@ -166,3 +166,9 @@ def test_a_smallest_probability_that_no_gender_could_miss_or_reach_is_refused(va
 def test_settings_at_the_edge_of_what_is_allowed_work(settings: dict[str, Any]) -> None:
     decision = Decision(**settings)
     assert decision.male_probability(np.array([0.0]))[0] == pytest.approx(decision.male_prior, abs=1e-15)
+
+
+@given(st.lists(st.floats(0, 1)), st.builds(Decision, st.floats(0.001, 0.999), st.floats(0.5, 0.999)))
+def test_genders_at_once_are_those_one_by_one(probabilities: list[float], decision: Decision) -> None:
+    told = [GENDERS[code] for code in decision.gender_codes(np.array(probabilities))]
+    assert told == [decision.gender(probability) for probability in probabilities]

@@ -128,3 +128,10 @@ def test_every_bit_pattern_is_kept_in_bytes_and_given_back(patterns: list[tuple[
 
 def test_the_bytes_are_little_endian_pairs_of_speech_length_and_llr() -> None:
     assert results_of([(1.0, -2.0), (0.0, 0.5)]).to_bytes().hex() == "0000803f000000c0000000000000003f"
+
+
+def test_a_part_holds_the_results_of_a_slice_with_the_same_decision() -> None:
+    results = Results(np.arange(5, dtype=np.float32), np.arange(5, dtype=np.float32) - 2, Decision(0.25, 0.75))
+    assert list(results.part(1, 4)) == list(results)[1:4]
+    assert list(results.part(4, 99)) == list(results)[4:]
+    assert len(results.part(7, 9)) == 0

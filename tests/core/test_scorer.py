@@ -14,7 +14,7 @@ from voxgender.core.errors import Base64Error, VoiceprintError, VoiceprintListEr
 from voxgender.core.head import Head
 from voxgender.core.layout import Layout
 from voxgender.core.scorer import CalibratedHead, Scorer
-from voxgender.core.scoring import BLOCK_ITEMS, score_base64, score_bytes
+from voxgender.core.scoring import BLOCK_ITEMS, Scoring, score_base64, score_bytes
 from voxgender.core.voiceprint import Voiceprint, Voiceprints, encode_voiceprint
 
 CALIBRATION = Calibration(1.0, 0.5, 0.25, bound=40.0, min_speech_s=1.0, max_speech_s=8.0)
@@ -148,3 +148,16 @@ def test_the_decision_goes_into_the_results() -> None:
     assert score_bytes(SCORER, [item], decision).decision is decision
     assert score_base64(SCORER, [encode_base64(item)], decision).decision is decision
     assert SCORER.score(columns, decision).decision is decision
+
+
+def test_items_beyond_the_maximum_are_counted_and_not_read() -> None:
+    item = encode_voiceprint(voice("one", 1))
+    scoring = Scoring(SCORER, max_items=2)
+    scoring.add_bytes([item, item])
+    scoring.add_bytes([b"no voiceprint"])
+    scoring.add_texts(["*"])
+    scoring.add_records(np.zeros((3, 5), np.uint8))
+    other = scoring.new()
+    other.add_bytes([item])
+    scoring.extend(other)
+    assert (len(scoring), len(other)) == (8 - 1, 1)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from voxgender.core.decision import GENDERS, Decision
+from voxgender.core.decision import Decision
 from voxgender.core.result import Results
 from voxgender.rest.result_json import BLOCK_ROWS, FEW_ROWS, fits, json_blocks, json_bytes
 
@@ -63,9 +63,3 @@ def test_few_results_are_written_without_padding(count: int) -> None:
     text = b"".join(json_blocks(Results(np.ones(count, np.float32), np.ones(count, np.float32))))
     assert b" " not in text
     assert len(json.loads(b"[" + text + b"]")) == count
-
-
-@given(st.lists(st.floats(0, 1)), decisions)
-def test_genders_at_once_are_those_one_by_one(probabilities: list[float], decision: Decision) -> None:
-    told = [GENDERS[code] for code in decision.gender_codes(np.array(probabilities))]
-    assert told == [decision.gender(probability) for probability in probabilities]
