@@ -6,7 +6,8 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -44,6 +45,11 @@ ADD_ROWS: Final = 128
 """Most tasks stored in one piece of work."""
 READ_WAIT_MS: Final = 200
 """Longest wait of a read for the file; only the recovery after a crash keeps one waiting at all."""
+CHECK_IN_BYTES: Final = 1024**2
+"""So much is written into the log, about, before it is carried over into the file."""
+COMMIT_BYTES: Final = 24 * 1024
+"""What a commit writes into the log besides its results, about."""
+PAGE_BYTES: Final = 4096
 WAL_BYTES: Final = 4 * 1024**2
 """What the write-ahead log may keep on disk once its content is in the file."""
 
@@ -88,6 +94,7 @@ class SqliteStore:
         self._writer: GroupWriter | None = None
         self._new: list[tuple[_Row, Charge | None, asyncio.Future[None]]] = []
         self._adding: asyncio.Task[None] | None = None
+        self._logged_bytes = 0
 
     def __repr__(self) -> str:
         return f"SqliteStore({str(self._path)!r}, capacity_bytes={self._capacity_bytes})"
@@ -107,10 +114,12 @@ class SqliteStore:
             self._reader.execute("PRAGMA query_only = ON")
             self._reader.execute(f"PRAGMA busy_timeout = {READ_WAIT_MS}")
             writing = self._connect()
+            self._checking_in = self._connect()
         except (OSError, sqlite3.Error) as error:
             reason = f"which cannot be used: {error}"
             raise SettingsError(f"VOXGENDER_STORE_URL (--store-url) is sqlite:///{self._path}, {reason}") from None
         self._writer = GroupWriter(writing, turn)
+        self._check_ins = ThreadPoolExecutor(1, thread_name_prefix="store-check-in")
 
     async def close(self) -> None:
         """Commit what waits and close the file."""
@@ -119,6 +128,8 @@ class SqliteStore:
         if self._adding is not None:
             await asyncio.wait([self._adding])
         self._reader.close()
+        await asyncio.to_thread(self._check_ins.shutdown)
+        self._checking_in.close()
         await asyncio.to_thread(self._writer.close)
         self._writer = None
 
@@ -154,6 +165,10 @@ class SqliteStore:
                 outcomes = await self._write(partial(self._insert, rows))
             except Exception as error:  # noqa: BLE001 - whatever it is, each of them is answered
                 outcomes = [error] * len(added)
+            self._logged_bytes += COMMIT_BYTES + sum(row[_STORED_BYTES] for row, _ in rows)
+            if self._logged_bytes > CHECK_IN_BYTES:
+                self._logged_bytes = 0
+                self._check_ins.submit(self._check_in)
             for (_, _, done), outcome in zip(added, outcomes, strict=True):
                 if done.done():
                     continue  # its caller has gone
@@ -161,6 +176,12 @@ class SqliteStore:
                     done.set_result(None)
                 else:
                     done.set_exception(outcome)
+
+    def _check_in(self) -> None:
+        """Carry the write-ahead log over into the file, while commits go on: by itself SQLite lets one of them wait."""
+        # Whatever fails is done by the next one, or by SQLite once the log is four times as long.
+        with suppress(sqlite3.Error):
+            self._checking_in.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def _insert(self, rows: list[tuple[_Row, Charge | None]], connection: sqlite3.Connection) -> list[_Outcome]:
         """Insert those of the rows that storage and licence allow, and return the refusals of the others."""
@@ -225,6 +246,7 @@ class SqliteStore:
             # NORMAL would lose the last commits at a power cut; a task that was told as accepted must not be lost.
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {4 * CHECK_IN_BYTES // PAGE_BYTES}")
         except sqlite3.Error:
             connection.close()
             raise
