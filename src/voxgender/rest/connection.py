@@ -94,6 +94,11 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Begin to watch what the client has yet to read of the answer."""
         super().on_response_complete()
+        if self._head_timer is not None:
+            # The next request's head has waited for this; its time begins now.
+            self._head_timer.cancel()
+            self._head_timer = None
+            self._begin_head_timer()
         self._watch_unsent()
 
     def pause_writing(self) -> None:
