@@ -15,9 +15,9 @@ serve: $(VENV)/.serve
 
 test: $(VENV)/.dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage report --skip-covered
+	$(BIN)/coverage run -m pytest tests/core src/voxgender/core
 	$(BIN)/coverage report --include='src/voxgender/core/*' --fail-under=100 --skip-covered
+	$(BIN)/python -m pytest --ignore=tests/core --ignore=src/voxgender/core
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow

@@ -6,11 +6,12 @@ import base64
 import binascii
 import string
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxgender.core.base64 import decode_base64, encode_base64
+from voxgender.core.base64 import decode_base64, decode_base64_rows, encode_base64
 from voxgender.core.errors import Base64Error
 
 ALPHABET = (string.ascii_letters + string.digits + "+/").encode()
@@ -101,3 +102,27 @@ def test_what_is_not_canonical_base64_is_refused(text: str | bytes) -> None:
 
 def test_an_empty_text_is_no_bytes() -> None:
     assert decode_base64(" \n") == b""
+
+
+@given(st.lists(st.binary(min_size=5, max_size=5), min_size=1, max_size=5), st.integers(0, 5), st.data())
+def test_rows_are_decoded_like_each_text_or_not_at_all(blobs: list[bytes], cut: int, draws: st.DataObject) -> None:
+    texts = [encode_base64(blob[: 5 - cut // 2]) for blob in blobs]
+    if draws.draw(st.booleans()):
+        row = draws.draw(st.integers(0, len(texts) - 1))
+        at = draws.draw(st.integers(0, len(texts[row]) - 1)) if texts[row] else 0
+        letter = draws.draw(st.sampled_from("A/=B\n-"))
+        texts[row] = (texts[row][:at] + letter + texts[row][at + 1 :])[: len(texts[row])]
+    width = len(texts[0])
+    rows = np.frombuffer("".join(texts).encode(), np.uint8).reshape(len(texts), width)
+    decoded = decode_base64_rows(rows)
+    if decoded is not None:
+        assert [row.tobytes() for row in decoded] == [decode_base64(text) for text in texts]
+    elif all("=" not in text for text in texts):
+        with pytest.raises(Base64Error):
+            [decode_base64(text) for text in texts]
+
+
+def test_rows_of_which_the_last_alone_is_padded_are_left_to_the_strict_reader() -> None:
+    rows = np.frombuffer(b"AAAABBBBCCC=", np.uint8).reshape(3, 4)
+    assert decode_base64_rows(rows) is None
+    assert decode_base64_rows(np.frombuffer(b"AAABBB", np.uint8).reshape(2, 3)) is None

@@ -161,3 +161,10 @@ def test_items_beyond_the_maximum_are_counted_and_not_read() -> None:
     other.add_bytes([item])
     scoring.extend(other)
     assert (len(scoring), len(other)) == (8, 1)
+
+
+def test_records_are_scored_like_the_bytes_in_them() -> None:
+    items = [encode_voiceprint(voice("two", number, number % 3)) for number in range(100)]
+    scoring = Scoring(SCORER)
+    scoring.add_records(np.frombuffer(b"".join(items), np.uint8).reshape(len(items), -1))
+    assert scoring.results().to_bytes() == score_bytes(SCORER, items).to_bytes()
