@@ -16,7 +16,7 @@ import numpy as np
 
 LIBRARIES: Final = (
     "voxgender", "numpy", "pybase64", "fastapi", "starlette", "pydantic", "uvicorn", "uvloop", "httptools", "msgspec",
-    "ijson", "isal", "nanoarrow", "pyarrow",
+    "isal", "pyarrow",
 )  # fmt: skip
 FSYNCS: Final = 50
 _MOUNTS: Final = Path("/proc/mounts")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,12 +11,13 @@ from hypothesis import strategies as st
 
 from voxgender.core.base64 import encode_base64
 from voxgender.core.calibration import Calibration
-from voxgender.core.decision import Decision
+from voxgender.core.decision import EQUAL_PRIORS, Decision
 from voxgender.core.errors import Base64Error, VoiceprintError, VoiceprintListError, VoiceprintModelError
 from voxgender.core.head import Head
 from voxgender.core.layout import Layout
+from voxgender.core.result import Results
 from voxgender.core.scorer import CalibratedHead, Scorer
-from voxgender.core.scoring import BLOCK_ITEMS, Scoring, score_base64, score_bytes
+from voxgender.core.scoring import BLOCK_ITEMS, Scoring, score_bytes
 from voxgender.core.voiceprint import Voiceprint, Voiceprints, encode_voiceprint
 
 CALIBRATION = Calibration(1.0, 0.5, 0.25, bound=40.0, min_speech_s=1.0, max_speech_s=8.0)
@@ -38,6 +41,14 @@ def expected(voiceprint: Voiceprint) -> tuple[float, float]:
     slope = 1.0 + 0.5 * np.log2(min(max(voiceprint.speech_s, 1.0), 8.0))
     llr = min(max(slope * raw + 0.25, -40.0), 40.0) if voiceprint.speech_s else np.nan
     return voiceprint.speech_s, llr
+
+
+def score_base64(scorer: Scorer, texts: Sequence[str], decision: Decision = EQUAL_PRIORS) -> Results:
+    """The results of Base64 texts, taken in blocks as they come."""
+    scoring = Scoring(scorer)
+    for start in range(0, len(texts), BLOCK_ITEMS):
+        scoring.add_texts(texts[start : start + BLOCK_ITEMS])
+    return scoring.results(decision)
 
 
 def base64_of(voiceprint: Voiceprint) -> str:

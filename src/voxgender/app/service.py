@@ -16,6 +16,7 @@ from voxgender.app.settings import Settings
 from voxgender.app.sqlite_store import SqliteStore
 from voxgender.app.store import Store
 from voxgender.app.task import Task, TaskState
+from voxgender.app.waiting import answer
 from voxgender.core.decision import Decision
 from voxgender.core.errors import ModelError, RequestValidationError, SettingsError
 from voxgender.core.scorer import Scorer
@@ -158,12 +159,7 @@ class Service:
         except Exception as error:  # noqa: BLE001 - whatever it is, each of them is answered
             failure = error
         for _, settled in unsettled:
-            if settled.done():
-                continue  # its caller has gone
-            if failure is None:
-                settled.set_result(None)
-            else:
-                settled.set_exception(failure)
+            answer(settled, failure)
 
     def _check_count(self, count: int) -> None:
         location, most = ("body", "voiceprints"), self.settings.max_voiceprints

@@ -19,6 +19,7 @@ from voxgender.app.licence_book import LicenceBook
 from voxgender.app.store import StoreUsage
 from voxgender.app.task import Task, TaskState
 from voxgender.app.turn import Turn
+from voxgender.app.waiting import answer
 from voxgender.core.decision import Decision
 from voxgender.core.errors import (
     SettingsError,
@@ -170,12 +171,7 @@ class SqliteStore:
                 self._logged_bytes = 0
                 self._check_ins.submit(self._check_in)
             for (_, _, done), outcome in zip(added, outcomes, strict=True):
-                if done.done():
-                    continue  # its caller has gone
-                if outcome is None:
-                    done.set_result(None)
-                else:
-                    done.set_exception(outcome)
+                answer(done, outcome)
 
     def _check_in(self) -> None:
         """Carry the write-ahead log over into the file, while commits go on: by itself SQLite lets one of them wait."""

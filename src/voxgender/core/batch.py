@@ -154,8 +154,9 @@ def _take(frame: Frame, records: NDArray[np.uint8], rows: NDArray[np.int64], gro
         return rows[:0]
     if not len(good):
         return rows
-    _, voiceprints = _matching(frame, chosen[good])
-    groups.append((voiceprints, rows[good]))
+    scale = None if voiceprints.scale is None else voiceprints.scale[good]
+    some = Voiceprints(frame.model, voiceprints.speech_s[good], voiceprints.vectors[good], scale)
+    groups.append((some, rows[good]))
     return np.delete(rows, good)
 
 

@@ -41,19 +41,6 @@ def score_bytes(scorer: Scorer, items: Sequence[bytes], decision: Decision = EQU
     return scoring.results(decision)
 
 
-def score_base64(scorer: Scorer, texts: Sequence[str], decision: Decision = EQUAL_PRIORS) -> Results:
-    """Return the result of each Base64 voiceprint, in the order of the texts.
-
-    Raises:
-        VoiceprintListError: Where an item is no Base64, no voiceprint, or of a model that is not loaded; it tells of
-            such items.
-    """
-    scoring = Scoring(scorer)
-    for start in range(0, len(texts), BLOCK_ITEMS):
-        scoring.add_texts(texts[start : start + BLOCK_ITEMS])
-    return scoring.results(decision)
-
-
 class Scoring:
     """The results of one list of voiceprints while it comes in, block by block: 8 bytes an item and the errors.
 

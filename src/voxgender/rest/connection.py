@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-import uuid
 from typing import Final, cast
 
 import structlog
@@ -13,7 +12,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from voxgender.rest.errors import detail, error_body
-from voxgender.rest.ids import CORRELATION_ID, REQUEST_ID
+from voxgender.rest.ids import CORRELATION_ID, REQUEST_ID, new_id
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Longest request line with headers."""
@@ -109,7 +108,7 @@ class Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP and close the connection."""
         response = error_body(400, "request.invalid", "Invalid request.", [detail((), msg, "http.invalid")])
-        ids = {name: str(uuid.uuid4()) for name in (CORRELATION_ID, REQUEST_ID)}
+        ids = {name: new_id() for name in (CORRELATION_ID, REQUEST_ID)}
         headers = {**response.headers, **ids, "connection": "close"}
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self.transport.write(f"HTTP/1.1 400 Bad Request\r\n{lines}\r\n".encode() + bytes(response.body))

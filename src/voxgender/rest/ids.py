@@ -132,7 +132,7 @@ def _path(scope: Scope) -> str:
     return path
 
 
-def _new_id() -> str:
+def new_id() -> str:
     """Return an id that is unique, but no secret: the system's random numbers would make other threads take over."""
     digits = f"{_random.getrandbits(128):032x}"
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"  # a UUID of version 4
@@ -148,5 +148,5 @@ def _take_ids(headers: Mapping[bytes, bytes]) -> tuple[dict[str, str], RequestIn
             message = f"The header must hold at most {MAX_ID_CHARACTERS} printable ASCII characters."
             refusal = RequestInvalidError(message, "header", name)
             sent = ""
-        ids[name] = sent or _new_id()
+        ids[name] = sent or new_id()
     return ids, refusal
