@@ -15,7 +15,7 @@ class Turn:
     """A lock between processes that wakes the next one as soon as it is free, and goes with a process that dies.
 
     SQLite's own way to wait sleeps for longer and longer, up to 0.1 s, while a busy writer takes its lock again and
-    again: with three busy writers one in a hundred tasks waited for 0.2 to 1.2 s, and with this lock for 0.05 s.
+    again, so that some tasks of another writer would wait for a second.
 
     Where there are no such locks (Windows, some network file systems) SQLite's way is left.
 

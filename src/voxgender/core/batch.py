@@ -35,7 +35,7 @@ class DecodedBatch:
         groups: Voiceprints of one model and dimension each, with their positions in the batch, int64, shape (n,); a
             model may have several groups.
         errors: For each position that holds no voiceprint, why; in ascending order.
-        strict_items: How many were read one by one, which takes a hundred times as long.
+        strict_items: How many were read one by one, which takes far longer.
     """
 
     groups: list[Group]

@@ -68,7 +68,7 @@ class Calibration:
             >>> calibration.llr(np.array([1.0, 1.0, 9.0, 1.0]), np.array([1, 4, 9, 0], np.float32))
             array([ 1.,  2.,  6., nan])
         """
-        # Not np.clip, which takes three times as long.
+        # Not np.clip, which is slower.
         speech = np.minimum(np.maximum(speech_s.astype(np.float64), self.min_speech_s), self.max_speech_s)
         slope = self.slope + self.slope_per_doubling * np.log2(speech)
         with np.errstate(over="ignore", invalid="ignore"):
