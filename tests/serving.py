@@ -39,7 +39,7 @@ def running_server(folder: Path, **settings: Any) -> Iterator[httpx.Client]:
     store_url = f"sqlite:///{folder}/tasks.db"
     service = Service.of_settings(load_settings(**{"store_url": store_url, **settings}))
     listener = bind("127.0.0.1", 0)
-    server = RestServer(service, listener)
+    server = RestServer(service, listener, lambda: None)
     with ThreadPoolExecutor(1) as thread:
         running = thread.submit(server.serve)
         try:

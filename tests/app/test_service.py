@@ -41,16 +41,16 @@ TEXTS = [voiceprint_text(seed, seed % 4) for seed in range(TOGETHER + 20)]
 
 def test_lists_that_come_together_are_scored_at_once_with_the_results_that_each_has_alone(tmp_path: Path) -> None:
     async def use(service: Service) -> None:
-        alone = [(await submit(service, text)).results.to_bytes() for text in TEXTS[:40]]
+        alone = [(await submit(service, text)).outcome.to_bytes() for text in TEXTS[:40]]
         with mock.patch.object(service_module, "settle", side_effect=settle) as settled:
             together = await asyncio.gather(*(submit(service, text) for text in TEXTS))
         assert [len(call.args[0]) for call in settled.mock_calls] == [TOGETHER, 20]
-        assert [task.results.to_bytes() for task in together[:40]] == alone
+        assert [task.outcome.to_bytes() for task in together[:40]] == alone
         mixed = await asyncio.gather(
             submit(service, *TEXTS[:3]), submit(service, "AAAA"), submit(service, *TEXTS[3:10]), return_exceptions=True
         )
         assert isinstance(mixed[1], VoiceprintListError)
-        assert [len(task.results) for task in (mixed[0], mixed[2]) if isinstance(task, Task)] == [3, 7]
+        assert [len(task.outcome) for task in (mixed[0], mixed[2]) if isinstance(task, Task)] == [3, 7]
 
     with_service(tmp_path, use)
 
@@ -60,7 +60,7 @@ def test_a_failure_of_the_scoring_reaches_each_of_those_who_wait(tmp_path: Path)
         with mock.patch.object(service_module, "settle", side_effect=MemoryError):
             outcomes = await asyncio.gather(*(submit(service, text) for text in TEXTS[:3]), return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [MemoryError] * 3
-        assert (await submit(service, TEXTS[0])).results
+        assert (await submit(service, TEXTS[0])).outcome
 
     with_service(tmp_path, use)
 
@@ -71,7 +71,7 @@ def test_a_failure_of_the_store_reaches_each_of_those_who_wait(tmp_path: Path, e
         with mock.patch.object(service.store, "_insert", side_effect=error("broken")):
             outcomes = await asyncio.gather(*(submit(service, text) for text in TEXTS[:3]), return_exceptions=True)
         assert all(isinstance(outcome, error) for outcome in outcomes)
-        assert (await submit(service, TEXTS[0])).results
+        assert (await submit(service, TEXTS[0])).outcome
 
     with_service(tmp_path, use)
 

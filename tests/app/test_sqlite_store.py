@@ -19,7 +19,7 @@ import pytest
 
 from voxgender.app.licence import Charge
 from voxgender.app.sqlite_store import EXPIRE_ROWS, ROW_BYTES, WAL_BYTES, SqliteStore
-from voxgender.app.task import Task, TaskState
+from voxgender.app.task import Task, TaskState, Technology
 from voxgender.core.decision import Decision
 from voxgender.core.errors import (
     LicenceCapacityError,
@@ -38,7 +38,7 @@ LARGE = 10**9
 def make_task(items: int = 3, ttl_s: float = 60.0, created_s: float = NOW_S) -> Task:
     numbers = np.random.default_rng(items).normal(size=(2, items)).astype(np.float32)
     results = Results(np.abs(numbers[0]), numbers[1], Decision(0.25, 0.75))
-    return Task(uuid.uuid4(), TaskState.DONE, created_s, created_s + ttl_s, results)
+    return Task(uuid.uuid4(), Technology.GENDER_OF_VOICEPRINTS, TaskState.DONE, created_s, created_s + ttl_s, results)
 
 
 def charge(amount: float, capacity: float | None = 10) -> Charge:
@@ -76,9 +76,9 @@ def test_a_task_is_read_back_bit_by_bit_also_by_another_process_s_store(tmp_path
     task = make_task()
     with_store(tmp_path / "t.db", lambda store: store.add(task, None))
     found = with_store(tmp_path / "t.db", lambda store: store.get(task.task_id))
-    assert replace(found, results=task.results) == task
-    assert found.results.to_bytes() == task.results.to_bytes()
-    assert found.results.decision == task.results.decision
+    assert replace(found, outcome=task.outcome) == task
+    assert found.outcome.to_bytes() == task.outcome.to_bytes()
+    assert found.outcome.decision == task.outcome.decision
 
 
 SCHEMA_1 = f"""
@@ -114,7 +114,7 @@ def test_a_file_of_the_first_schema_is_opened_read_and_added_to(tmp_path: Path) 
 
     async def work(store: SqliteStore) -> None:
         found = await store.get(uuid.UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6"))
-        assert (found.results.decision, list(found.results)) == (
+        assert (found.outcome.decision, list(found.outcome)) == (
             Decision(0.25, 0.75),
             list(Results(np.float32([1]), np.float32([-2]), Decision(0.25, 0.75))),
         )

@@ -169,7 +169,7 @@ def test_only_results_and_never_voiceprints_reach_the_disk(server: ServerProcess
     from voxgender.core.base64 import decode_base64
 
     vector = decode_base64(GOOD)[97:130]
-    for path in tmp_path.iterdir():
+    for path in (path for path in tmp_path.rglob("*") if path.is_file()):
         content = path.read_bytes()
         assert vector not in content
         assert GOOD[100:140].encode() not in content

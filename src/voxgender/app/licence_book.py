@@ -34,6 +34,19 @@ class LicenceBook:
                 f"{used:g} are used and {charge.amount:g} more were asked for"
             )
 
+    def check_left(self, charge: Charge) -> None:
+        """Check that a charge's period has something left, whatever the amount, which is not known yet.
+
+        Raises:
+            LicenceCapacityError: Where all of it is used up.
+        """
+        used = self._used_of(charge)
+        if charge.capacity is not None and used >= charge.capacity:
+            raise LicenceCapacityError(
+                f"the licence allows {charge.capacity:g} {charge.resource} in its period ({charge.period}), "
+                f"and {used:g} are used"
+            )
+
     def enter(self, charge: Charge) -> None:
         """Add a charge to what its period has used."""
         self._used[charge.period, charge.resource] = self._used_of(charge) + charge.amount

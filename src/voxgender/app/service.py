@@ -10,15 +10,18 @@ from typing import Final
 import structlog
 
 from voxgender.app.admission import Admission
+from voxgender.app.job import NewJob
 from voxgender.app.licence import read_licence
 from voxgender.app.rate_storage import shared_windows
 from voxgender.app.settings import Settings
-from voxgender.app.sqlite_store import SqliteStore
+from voxgender.app.spool import Spool, Upload
 from voxgender.app.store import Store
-from voxgender.app.task import Task, TaskState
+from voxgender.app.stores import spool_of, store_of
+from voxgender.app.task import NEVER_S, Task, TaskState, Technology
 from voxgender.app.waiting import answer
 from voxgender.core.decision import Decision
-from voxgender.core.errors import ModelError, RequestValidationError, SettingsError
+from voxgender.core.errors import ModelError, RequestValidationError, SettingsError, TaskNotFoundError
+from voxgender.core.media import MediaOptions
 from voxgender.core.scorer import Scorer
 from voxgender.core.scoring import FEW_ITEMS, Scoring, settle
 from voxgender.files.heads import load_scorer
@@ -38,16 +41,18 @@ class Service:
         settings: How it is to work.
         scorer: Scores voiceprints.
         store: Keeps tasks.
+        spool: Keeps media until their tasks end.
         admission: Limits callers and prices work.
 
     Attributes:
         decision: Prior and smallest probability for requests that ask for no others.
     """
 
-    def __init__(self, settings: Settings, scorer: Scorer, store: Store, admission: Admission) -> None:
+    def __init__(self, settings: Settings, scorer: Scorer, store: Store, spool: Spool, admission: Admission) -> None:
         self.settings = settings
         self.scorer = scorer
         self.store = store
+        self.spool = spool
         self.admission = admission
         self.decision = Decision(settings.male_prior, settings.min_probability)
         self._unsettled: list[tuple[Scoring, asyncio.Future[None]]] = []
@@ -61,12 +66,12 @@ class Service:
             SettingsError: Where the licence file or the model cannot be used.
         """
         licence = read_licence(settings.licence_file) if settings.licence_file else None
-        store = SqliteStore(settings.sqlite_path, settings.storage_capacity_bytes)
         try:
             scorer = load_scorer(settings.model)
         except ModelError as error:
             raise SettingsError(f"VOXGENDER_MODEL (--model) is {settings.model}: {error}") from None
-        return cls(settings, scorer, store, Admission(settings.rate_limit, licence, shared_windows(settings)))
+        admission = Admission(settings.rate_limit, licence, shared_windows(settings))
+        return cls(settings, scorer, store_of(settings), spool_of(settings), admission)
 
     @property
     def is_ready(self) -> bool:
@@ -74,8 +79,17 @@ class Service:
         return self._sweeper is not None and not self._sweeper.done()
 
     async def start(self) -> None:
-        """Open the store and begin to forget what expires."""
+        """Open the store and the spool, and begin to forget what expires.
+
+        Raises:
+            SettingsError: Where one of them cannot be used.
+        """
         await self.store.open()
+        try:
+            self.spool.open()
+        except SettingsError:
+            await self.store.close()
+            raise
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def stop(self) -> None:
@@ -118,27 +132,84 @@ class Service:
         results = scoring.results(decision or self.decision)
         now_s = time.time()
         charge = self.admission.charge("voiceprints", len(results), now_s)
-        task = Task(uuid.uuid4(), TaskState.DONE, now_s, now_s + self.settings.task_ttl_s, results)
+        technology, expires_s = Technology.GENDER_OF_VOICEPRINTS, now_s + self.settings.task_ttl_s
+        task = Task(uuid.uuid4(), technology, TaskState.DONE, now_s, expires_s, results)
         await self.store.add(task, charge)
         log.info("task accepted", task_id=str(task.task_id), state=task.state, voiceprints=len(results))
         return task
 
-    async def task(self, task_id: uuid.UUID, wait_s: float = 0.0) -> Task:
+    async def begin_upload(self, declared_bytes: int | None) -> Upload:
+        """Return what takes the media of one new task, to be handed to :meth:`submit_media` or discarded.
+
+        Args:
+            declared_bytes: What the request says of their size; None where it says nothing.
+
+        Raises:
+            LicenceExpiredError: Where the licence has ended.
+            MediaTooLargeError: Where the file is larger than the settings allow.
+            StorageFullError: Where the spool has no room for it.
+        """
+        self.admission.charge("audio_s", 0, time.time())
+        return await self.spool.begin(uuid.uuid4(), declared_bytes)
+
+    async def submit_media(
+        self, technology: Technology, upload: Upload, options: MediaOptions, decision: Decision | None = None
+    ) -> Task:
+        """Store a task for media that have come; a worker does it later.
+
+        Args:
+            technology: What is to be done.
+            upload: The media; they are the task's from now on, or stay the caller's where this raises.
+            options: What of them is to be heard.
+            decision: Prior and smallest probability; None for the settings' at this moment.
+
+        Returns:
+            The pending task, which is durable by then.
+
+        Raises:
+            LicenceExpiredError: Where the licence has ended.
+            LicenceCapacityError: Where what it allows is used up.
+            StorageFullError: Where the store or the disk has no room.
+        """
+        await upload.finish()
+        now_s = time.time()
+        charge = self.admission.charge("audio_s", 0, now_s)
+        task = Task(upload.task_id, technology, TaskState.PENDING, now_s, NEVER_S, None, progress=0.0)
+        await self.store.enqueue(task, NewJob(options, decision or self.decision), charge)
+        upload.keep()
+        log.info("task accepted", task_id=str(task.task_id), state=task.state, file_bytes=upload.file_bytes)
+        return task
+
+    async def task(self, task_id: uuid.UUID, technology: Technology, wait_s: float = 0.0) -> Task:
         """Return a task.
 
         Args:
             task_id: Its id.
+            technology: What is done in it.
             wait_s: Seconds to wait for it to be finished; then it is returned as it is.
 
         Raises:
-            TaskNotFoundError: Where it is unknown or has expired.
+            TaskNotFoundError: Where it is unknown, of another technology, or has expired.
         """
         until_s = time.monotonic() + wait_s
         task = await self.store.get(task_id)
         while not task.state.is_finished and (left_s := until_s - time.monotonic()) > 0:
             await asyncio.sleep(min(LOOK_AGAIN_S, left_s))
             task = await self.store.get(task_id)
+        if task.technology is not technology:
+            raise _not_found(task_id)
         return task
+
+    async def forget(self, task_id: uuid.UUID, technology: Technology) -> None:
+        """Delete a task, with its media and its result; where it is under way, it is cancelled.
+
+        Raises:
+            TaskNotFoundError: Where it is unknown, of another technology, or has expired.
+        """
+        if not await self.store.forget(task_id, technology):
+            raise _not_found(task_id)
+        self.spool.delete(task_id)
+        log.info("task deleted", task_id=str(task_id))
 
     async def _settle_with_others(self, scoring: Scoring) -> None:
         """Have a small list scored together with those that come at the same moment."""
@@ -177,14 +248,20 @@ class Service:
             )
 
     async def _sweep(self) -> None:
-        """Delete what has expired, again and again; a store that fails for a while does not end it."""
+        """Delete what has expired and media that no task needs, again and again; no failure ends it."""
         interval_s = min(60.0, max(0.2, self.settings.task_ttl_s / 4))
         while True:
             try:
                 forgotten = await self.store.forget_expired()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next try may succeed
-                log.warning("expired tasks could not be deleted", error=str(error))
-            else:
                 if forgotten:
                     log.info("expired tasks deleted", tasks=forgotten)
+                left_over = await self.spool.sweep(self.store.unfinished)
+                if left_over:
+                    log.info("media without a task deleted", files=left_over)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next try may succeed
+                log.warning("what is not needed any more could not be deleted", error=str(error))
             await asyncio.sleep(interval_s)
+
+
+def _not_found(task_id: uuid.UUID) -> TaskNotFoundError:
+    return TaskNotFoundError(f"there is no task {task_id}; it never was, or its result has expired")

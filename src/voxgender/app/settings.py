@@ -37,6 +37,19 @@ class Settings(BaseSettings):
     task_ttl_s: float = Field(3600.0, gt=0, le=10 * 365 * 86400, description="Seconds that a finished task is kept.")
     max_voiceprints: int = Field(50_000, ge=1, description="Most voiceprints in one request.")
     max_body_bytes: int = Field(128 * 1024**2, ge=1, description="Largest request body in bytes.")
+    max_file_bytes: int = Field(500 * 1024**2, ge=1, description="Largest media file in bytes.")
+    max_audio_s: float = Field(7200.0, gt=0, le=86_400, description="Longest audio of a media file in seconds.")
+    spool_dir: Path | None = Field(
+        None, description="Folder for uploaded media until their tasks end; none: beside the SQLite store, STORE-media."
+    )
+    spool_capacity_bytes: int = Field(1024**3, ge=1, description="Most bytes of uploaded media that wait.")
+    extractors: int | None = Field(
+        None, ge=0, le=256, description="Processes that work on media; none: as many as there are cores."
+    )
+    task_time_limit_s: float = Field(1800.0, gt=0, description="Longest work on one media file in seconds.")
+    task_memory_bytes: int = Field(
+        1536 * 1024**2, ge=256 * 1024**2, description="Most memory that a process takes for one media file."
+    )
     storage_capacity_bytes: int = Field(1024**3, ge=1, description="Most bytes that tasks and results may take up.")
     rate_limit: str | None = Field(
         None, description='Requests a client may send, like "1 per 5 second"; none: no limit.'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from functools import partial
@@ -14,10 +14,25 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from voxgender.app.group_writer import GroupWriter
+from voxgender.app.job import Job, NewJob
 from voxgender.app.licence import Charge
 from voxgender.app.licence_book import LicenceBook
+from voxgender.app.outcome import decision_of, outcome_bytes, read_outcome
+from voxgender.app.sqlite_jobs import (
+    WAITING,
+    claim_job,
+    delete_task,
+    end_task,
+    give_job_back,
+    insert_job,
+    is_held,
+    renew_job,
+    unfinished_query,
+)
+from voxgender.app.sqlite_schema import prepare
+from voxgender.app.sqlite_totals import count, stored_bytes
 from voxgender.app.store import StoreUsage
-from voxgender.app.task import Task, TaskState
+from voxgender.app.task import Outcome, Task, TaskState, Technology
 from voxgender.app.turn import Turn
 from voxgender.app.waiting import answer
 from voxgender.core.decision import Decision
@@ -28,16 +43,13 @@ from voxgender.core.errors import (
     TaskNotFoundError,
     VoxgenderError,
 )
-from voxgender.core.result import Results
 
 _T = TypeVar("_T")
-_Row = tuple[bytes, str, float, float, float, float, int, bytes]
-_Outcome = Exception | None
+_Row = tuple[bytes, str, float, float, float, float, int, bytes, str, float]
+_Refusal = Exception | None
 _STORED_BYTES: Final = 6
+_ROW_MARKS: Final = f"({', '.join('?' * 10)})"
 
-APPLICATION_ID: Final = 0x766F7867
-"""``voxg``: tells our files from other people's SQLite files, which must not be touched."""
-SCHEMA_VERSION: Final = 1
 ROW_BYTES: Final = 256
 """What a task takes up besides its result: its row, its index entries, and its share of the pages' slack."""
 EXPIRE_ROWS: Final = 500
@@ -53,30 +65,6 @@ COMMIT_BYTES: Final = 24 * 1024
 PAGE_BYTES: Final = 4096
 WAL_BYTES: Final = 4 * 1024**2
 """What the write-ahead log may keep on disk once its content is in the file."""
-
-_SCHEMA: Final = (
-    """CREATE TABLE task (
-        task_id BLOB PRIMARY KEY,
-        state TEXT NOT NULL,
-        created_s REAL NOT NULL,
-        expires_s REAL NOT NULL,
-        male_prior REAL NOT NULL,
-        min_probability REAL NOT NULL,
-        stored_bytes INTEGER NOT NULL,
-        result BLOB NOT NULL
-    )""",
-    "CREATE INDEX task_expires ON task (expires_s)",
-    "CREATE TABLE total (name TEXT PRIMARY KEY, amount INTEGER NOT NULL)",
-    "INSERT INTO total VALUES ('tasks', 0), ('stored_bytes', 0)",
-    """CREATE TABLE licence_use (
-        period TEXT NOT NULL,
-        resource TEXT NOT NULL,
-        used REAL NOT NULL,
-        PRIMARY KEY (period, resource)
-    )""",
-    f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
-)
 
 
 class SqliteStore:
@@ -110,7 +98,7 @@ class SqliteStore:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             turn = Turn(self._path.with_name(self._path.name + "-turn"))
             with turn, closing(self._connect()) as first:
-                _prepare(first)
+                prepare(first)
             self._reader = self._connect()
             self._reader.execute("PRAGMA query_only = ON")
             self._reader.execute(f"PRAGMA busy_timeout = {READ_WAIT_MS}")
@@ -136,18 +124,7 @@ class SqliteStore:
 
     async def add(self, task: Task, charge: Charge | None) -> None:
         """Store a task and book its charge, both or neither; returns once both are on disk."""
-        result = task.results.to_bytes()
-        decision = task.results.decision
-        row = (
-            task.task_id.bytes,
-            task.state.value,
-            task.created_s,
-            task.expires_s,
-            decision.male_prior,
-            decision.min_probability,
-            ROW_BYTES + len(result),
-            result,
-        )
+        row = _row(task, decision_of(task.outcome))
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._new.append((row, charge, done))
         if self._adding is None or self._adding.done():
@@ -179,44 +156,100 @@ class SqliteStore:
         with suppress(sqlite3.Error):
             self._checking_in.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
-    def _insert(self, rows: list[tuple[_Row, Charge | None]], connection: sqlite3.Connection) -> list[_Outcome]:
+    def _insert(self, rows: list[tuple[_Row, Charge | None]], connection: sqlite3.Connection) -> list[_Refusal]:
         """Insert those of the rows that storage and licence allow, and return the refusals of the others."""
-        stored_bytes = _stored_bytes(connection)
+        used_bytes = stored_bytes(connection)
         book = LicenceBook(connection)
         accepted: list[_Row] = []
-        outcomes: list[_Outcome] = []
+        outcomes: list[_Refusal] = []
         for row, charge in rows:
             try:
                 if charge is not None:
                     book.check(charge)
-                stored_bytes = self._make_room(connection, stored_bytes, row[_STORED_BYTES])
+                used_bytes = self._make_room(connection, used_bytes, row[_STORED_BYTES])
             except VoxgenderError as error:
                 outcomes.append(error)
                 # Some may have expired on the way to the refusal.
-                stored_bytes = _stored_bytes(connection) + sum(other[_STORED_BYTES] for other in accepted)
+                used_bytes = stored_bytes(connection) + sum(other[_STORED_BYTES] for other in accepted)
                 continue
             if charge is not None:
                 book.enter(charge)
-            stored_bytes += row[_STORED_BYTES]
+            used_bytes += row[_STORED_BYTES]
             accepted.append(row)
             outcomes.append(None)
         if accepted:
-            values = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * len(accepted))
+            values = ", ".join([_ROW_MARKS] * len(accepted))
             insert = f"INSERT INTO task VALUES {values}"  # noqa: S608 - question marks alone
             connection.execute(insert, [value for row in accepted for value in row])
-            _count(connection, len(accepted), sum(row[_STORED_BYTES] for row in accepted))
+            count(connection, len(accepted), sum(row[_STORED_BYTES] for row in accepted))
             book.write()
         return outcomes
 
+    async def enqueue(self, task: Task, job: NewJob, charge: Charge | None) -> None:
+        """Store a pending task with its job; returns once both are on disk."""
+        row = _row(task, job.decision)
+
+        def work(connection: sqlite3.Connection) -> None:
+            if charge is not None:
+                LicenceBook(connection).check_left(charge)
+            self._make_room(connection, stored_bytes(connection), row[_STORED_BYTES])
+            connection.execute(f"INSERT INTO task VALUES {_ROW_MARKS}", row)  # noqa: S608 - question marks alone
+            insert_job(connection, task.task_id, job.options)
+            count(connection, 1, row[_STORED_BYTES])
+
+        await self._write(work)
+
+    async def forget(self, task_id: UUID, technology: Technology) -> bool:
+        """Delete a task and its job."""
+        return await self._write(lambda connection: delete_task(connection, task_id, technology), frees=True)
+
+    async def claim(self, lost_expires_s: float) -> Job | None:
+        """Return the job that has waited longest, which is the caller's now."""
+        if not self._read(WAITING, (self._now_s(),)):
+            return None
+        return await self._write(lambda connection: claim_job(connection, self._now_s(), lost_expires_s))
+
+    async def renew(self, job: Job, progress: float) -> bool:
+        """Say that a job's holder is alive; return whether the job is still its own."""
+        return await self._write(lambda connection: renew_job(connection, job, progress, self._now_s()))
+
+    async def finish(
+        self, job: Job, state: TaskState, outcome: Outcome, expires_s: float, charge: Charge | None
+    ) -> bool:
+        """Finish a job's task; return whether the job was still the caller's."""
+
+        def work(connection: sqlite3.Connection) -> bool:
+            if not is_held(connection, job):
+                return False
+            if charge is not None:
+                book = LicenceBook(connection)
+                book.check(charge)
+                book.enter(charge)
+                book.write()
+            end_task(connection, job.task_id.bytes, state, outcome, expires_s)
+            return True
+
+        return await self._write(work)
+
+    async def give_back(self, job: Job, *, is_try: bool) -> None:
+        """Let a job wait again."""
+        await self._write(lambda connection: give_job_back(connection, job, job.tries if is_try else job.tries - 1))
+
+    async def unfinished(self, task_ids: Collection[UUID]) -> set[UUID]:
+        """Return which of some ids are those of tasks that are not finished."""
+        return {UUID(bytes=task_id) for (task_id,) in self._read(*unfinished_query(task_ids))}
+
     async def get(self, task_id: UUID) -> Task:
         """Return a task that has not expired."""
-        query = "SELECT state, created_s, expires_s, male_prior, min_probability, result FROM task"
+        query = """SELECT state, created_s, expires_s, male_prior, min_probability, result, technology, progress
+            FROM task"""
         rows = self._read(f"{query} WHERE task_id = ? AND expires_s > ?", (task_id.bytes, self._now_s()))
         if not rows:
             raise TaskNotFoundError(f"there is no task {task_id}; it never was, or its result has expired")
-        state, created_s, expires_s, male_prior, min_probability, result = rows[0]
-        results = Results.from_bytes(result, Decision(male_prior, min_probability))
-        return Task(task_id, TaskState(state), created_s, expires_s, results)
+        told, created_s, expires_s, male_prior, min_probability, result, technology, progress = rows[0]
+        state, technology = TaskState(told), Technology(technology)
+        outcome = read_outcome(technology, state, Decision(male_prior, min_probability), result)
+        return Task(task_id, technology, state, created_s, expires_s, outcome, progress)
 
     async def forget_expired(self) -> int:
         """Delete expired tasks in small pieces, give the file's free pages back, and return how many went."""
@@ -262,65 +295,45 @@ class SqliteStore:
             raise StoreUnavailableError("the task store is closed")
         return await asyncio.wrap_future(self._writer.submit(work, frees=frees))
 
-    def _make_room(self, connection: sqlite3.Connection, stored_bytes: int, wanted_bytes: int) -> int:
+    def _make_room(self, connection: sqlite3.Connection, used_bytes: int, wanted_bytes: int) -> int:
         """Check that ``wanted_bytes`` more fit; what has expired goes first, and what is left then is returned.
 
         Raises:
             StorageFullError: Where they do not fit.
         """
-        while stored_bytes + wanted_bytes > self._capacity_bytes:
+        while used_bytes + wanted_bytes > self._capacity_bytes:
             expired, freed_bytes = _expire(connection, self._now_s())
             if not expired:
                 raise StorageFullError(
-                    f"the task store holds {stored_bytes} of {self._capacity_bytes} bytes and {wanted_bytes} more do "
+                    f"the task store holds {used_bytes} of {self._capacity_bytes} bytes and {wanted_bytes} more do "
                     "not fit; wait until results expire, or raise VOXGENDER_STORAGE_CAPACITY_BYTES"
                 )
-            stored_bytes -= freed_bytes
-        return stored_bytes
+            used_bytes -= freed_bytes
+        return used_bytes
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
-    """Create the schema in a new file; check that an existing one is ours and of a version that we know."""
-    # It only has an effect before the first table, and lets expired results give their pages back to the file system.
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    # One transaction, so that of several processes that start at once on a new file one creates and the others see it.
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if objects and application != APPLICATION_ID:
-            raise sqlite3.DatabaseError("it is a database of another program")
-        if version > SCHEMA_VERSION:
-            reason = f"it was written by a later voxgender (schema {version}, this is {SCHEMA_VERSION})"
-            raise sqlite3.DatabaseError(reason)
-        if not objects:
-            for statement in _SCHEMA:
-                connection.execute(statement)
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-    connection.execute("PRAGMA journal_mode = WAL")
+def _row(task: Task, decision: Decision) -> _Row:
+    result = b"" if task.outcome is None else outcome_bytes(task.outcome)
+    return (
+        task.task_id.bytes,
+        task.state.value,
+        task.created_s,
+        task.expires_s,
+        decision.male_prior,
+        decision.min_probability,
+        ROW_BYTES + len(result),
+        result,
+        task.technology.value,
+        task.progress,
+    )
 
 
 def _expire(connection: sqlite3.Connection, now_s: float) -> tuple[int, int]:
     """Delete some expired tasks; return how many, and the bytes that they took up."""
     query = "SELECT rowid, stored_bytes FROM task WHERE expires_s <= ? LIMIT ?"
     expired = connection.execute(query, (now_s, EXPIRE_ROWS)).fetchall()
-    freed_bytes = sum(stored_bytes for _, stored_bytes in expired)
+    freed_bytes = sum(row_bytes for _, row_bytes in expired)
     if expired:
         connection.executemany("DELETE FROM task WHERE rowid = ?", [(row,) for row, _ in expired])
-        _count(connection, -len(expired), -freed_bytes)
+        count(connection, -len(expired), -freed_bytes)
     return len(expired), freed_bytes
-
-
-def _count(connection: sqlite3.Connection, tasks: int, stored_bytes: int) -> None:
-    change = "CASE name WHEN 'tasks' THEN ? ELSE ? END"
-    connection.execute(f"UPDATE total SET amount = amount + {change}", (tasks, stored_bytes))  # noqa: S608 - a constant
-
-
-def _stored_bytes(connection: sqlite3.Connection) -> int:
-    query = "SELECT amount FROM total WHERE name = 'stored_bytes'"
-    stored: int = connection.execute(query).fetchone()[0]
-    return stored

@@ -1,14 +1,30 @@
-"""The store's port: what the service asks of the place where tasks live, whichever engine keeps them."""
+"""The store's port: what the service asks of the place where tasks live, whichever engine keeps them.
+
+A task of voiceprints is finished when it is stored. A task of media is stored with a job, which waits until a worker
+claims it. Who holds a job says again and again that it is alive; if it does not, the job goes to another worker. What a
+holder says counts only as long as the job is its own: so a job has one outcome, whoever comes back late.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
+from voxgender.app.job import Job, NewJob
 from voxgender.app.licence import Charge
-from voxgender.app.task import Task
+from voxgender.app.task import Outcome, Task, TaskError, TaskState, Technology
+
+MAX_TRIES: Final = 3
+"""How often a job is begun; if its worker dies each time, the task has failed."""
+HOLD_S: Final = 12.0
+"""Seconds after which a job goes to another worker unless its holder has renewed it."""
+
+WORKER_LOST: Final = TaskError(
+    "internal", f"The workers that did it died, {MAX_TRIES} times in all; it may succeed later.", "task.worker-lost"
+)
+"""Why a task has failed whose workers died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +43,10 @@ class StoreUsage:
 
 
 class Store(Protocol):
-    """Keeps tasks durably. Each method is one transaction; what it tells has been committed."""
+    """Keeps tasks durably. Each method is one transaction; what it tells has been committed.
+
+    Each raises ``StoreUnavailableError`` where the store does not work at the moment.
+    """
 
     async def open(self) -> None:
         """Make the store ready; create or upgrade what it needs."""
@@ -36,12 +55,19 @@ class Store(Protocol):
         """Finish what was begun and let go of everything."""
 
     async def add(self, task: Task, charge: Charge | None) -> None:
-        """Store a task and book its charge, both or neither.
+        """Store a finished task and book its charge, both or neither.
 
         Raises:
             StorageFullError: Where it would go beyond the capacity, or the disk is full.
             LicenceCapacityError: Where the charge would go beyond what its period allows.
-            StoreUnavailableError: Where the store does not work.
+        """
+
+    async def enqueue(self, task: Task, job: NewJob, charge: Charge | None) -> None:
+        """Store a pending task with its job; nothing is booked yet, but the charge's period must have something left.
+
+        Raises:
+            StorageFullError: Where it would go beyond the capacity, or the disk is full.
+            LicenceCapacityError: Where what the charge's period allows is used up.
         """
 
     async def get(self, task_id: UUID) -> Task:
@@ -49,11 +75,49 @@ class Store(Protocol):
 
         Raises:
             TaskNotFoundError: Where there is none.
-            StoreUnavailableError: Where the store does not work.
         """
+
+    async def forget(self, task_id: UUID, technology: Technology) -> bool:
+        """Delete a task, and its job with it, whatever its state; return whether there was one of that technology."""
 
     async def forget_expired(self) -> int:
         """Delete the tasks that have expired, give their space back, and return how many they were."""
+
+    async def claim(self, lost_expires_s: float) -> Job | None:
+        """Return the job that has waited longest, which is the caller's now; None where none waits.
+
+        Its task is running then. A job whose holder has not renewed it for ``HOLD_S`` waits again; after ``MAX_TRIES``
+        its task has failed.
+
+        Args:
+            lost_expires_s: When such a failed task is forgotten.
+        """
+
+    async def renew(self, job: Job, progress: float) -> bool:
+        """Say that a job's holder is alive and how far it is; return whether the job is still its own.
+
+        It is not if the task was deleted, or the job was taken for lost and went to another worker.
+        """
+
+    async def finish(
+        self, job: Job, state: TaskState, outcome: Outcome, expires_s: float, charge: Charge | None
+    ) -> bool:
+        """Finish a job's task and book its charge, both or neither; return whether the job was still the caller's.
+
+        Raises:
+            LicenceCapacityError: Where the charge would go beyond what its period allows; the job is still held.
+        """
+
+    async def give_back(self, job: Job, *, is_try: bool) -> None:
+        """Let a job wait again.
+
+        Args:
+            job: Which.
+            is_try: Whether this time counts as one of ``MAX_TRIES``.
+        """
+
+    async def unfinished(self, task_ids: Collection[UUID]) -> set[UUID]:
+        """Return which of some ids are those of tasks that are not finished."""
 
     async def usage(self) -> StoreUsage:
         """Return how full the store is."""

@@ -10,7 +10,7 @@ from voxgender.app.logs import configure_logs
 from voxgender.app.settings import ENV_PREFIX, Settings, load_settings
 
 
-def _flags() -> list[click.Parameter]:
+def setting_flags() -> list[click.Parameter]:
     """Return a flag for each setting; settings.py alone says what there is."""
     return [
         click.Option(
@@ -23,21 +23,29 @@ def _flags() -> list[click.Parameter]:
 
 
 def _serve(**flags: Any) -> None:
-    from voxgender.rest.listener import bind
+    from voxgender.app.working import WorkProcess
+    from voxgender.rest.listener import bind, log_listening
 
     settings = load_settings(**flags)
     configure_logs(settings.log_level)
-    with bind(settings.host, settings.port) as listener:
+    with bind(settings.host, settings.port) as listener, WorkProcess(settings) as working:
+
+        def on_listening() -> None:
+            log_listening(listener)
+            working.start()
+
         if settings.workers > 1:
             # What only watches over the workers loads nothing of what they answer with.
             from voxgender.rest.workers import Workers
 
-            Workers(settings, listener).run()
+            Workers(settings, listener, on_listening).run()
         else:
             from voxgender.app.service import Service
             from voxgender.rest.server import RestServer
 
-            RestServer(Service.of_settings(settings), listener).serve()
+            RestServer(Service.of_settings(settings), listener, on_listening).serve()
 
 
-command = click.Command("serve", callback=_serve, params=_flags(), help="Start the REST service.")
+command = click.Command(
+    "serve", callback=_serve, params=setting_flags(), help="Start the REST service, and work on media beside it."
+)

@@ -80,6 +80,12 @@ class AudioFormatError(AudioError):
     code = "media.unsupported"
 
 
+class AudioChannelError(AudioError):
+    """A file is audio, but does not have a channel that was asked for."""
+
+    code = "media.channel-missing"
+
+
 class ModelError(VoxgenderError):
     """A model folder is missing, incomplete, changed or of another kind."""
 
@@ -129,6 +135,22 @@ class BodyTooLargeError(InputError):
         self.body_bytes = body_bytes
 
 
+class MediaTooLargeError(InputError):
+    """A media file is larger than allowed.
+
+    Attributes:
+        max_file_bytes: The most that is allowed.
+        file_bytes: What the file has; where it is not known, what of it had come when it was refused.
+    """
+
+    code = "media.too-large"
+
+    def __init__(self, max_file_bytes: int, file_bytes: int) -> None:
+        super().__init__(f"the media file has {file_bytes} bytes; at most {max_file_bytes} bytes are allowed")
+        self.max_file_bytes = max_file_bytes
+        self.file_bytes = file_bytes
+
+
 class RequestValidationError(InputError):
     """A request was parsed, but one of its values is wrong.
 
@@ -151,6 +173,18 @@ class TaskNotFoundError(VoxgenderError):
     """No task of this id is known: it never was, or its result has expired."""
 
     code = "task.not-found"
+
+
+class TaskLimitError(VoxgenderError):
+    """A task took more time or memory than it may."""
+
+    code = "task.limit-exceeded"
+
+
+class TaskCrashError(VoxgenderError):
+    """The process that did a task died."""
+
+    code = "task.crashed"
 
 
 class LicenceCapacityError(VoxgenderError):

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from voxgender.core.decision import EQUAL_PRIORS, Decision, Gender
 
-_RECORD: Final = np.dtype([("speech_s", "<f4"), ("llr", "<f4")])
+RECORD: Final = np.dtype([("speech_s", "<f4"), ("llr", "<f4")])
+"""How a result is stored."""
 PROBABILITY_DIGITS: Final = 6
 LLR_DIGITS: Final = 4
 SPEECH_DIGITS: Final = 2
@@ -123,7 +124,7 @@ class Results:
 
     def to_bytes(self) -> bytes:
         """Return the numbers as little-endian float32 pairs (speech_s, llr), 8 bytes an item, for storing."""
-        records = np.empty(len(self), _RECORD)
+        records = np.empty(len(self), RECORD)
         records["speech_s"], records["llr"] = self.speech_s, self.llr
         return records.tobytes()
 
@@ -136,7 +137,7 @@ class Results:
             >>> Results.from_bytes(results.to_bytes()).llr
             array([0.1], dtype=float32)
         """
-        records = np.frombuffer(data, _RECORD)
+        records = np.frombuffer(data, RECORD)
         return cls(records["speech_s"], records["llr"], decision)
 
 

@@ -128,6 +128,11 @@ class AudioStream:
         """What was wrong with the audio data so far, in a few words; None while nothing was."""
         return self._decoder.damage
 
+    @property
+    def progress(self) -> float:
+        """How much of the file's bytes has been read, 0 to 1."""
+        return min(1.0, self._source.tell() / self._source.size_bytes)
+
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         return self._pieces
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import structlog
 from fastapi import FastAPI
@@ -17,18 +17,20 @@ from starlette.types import ASGIApp
 from voxgender import __version__
 from voxgender.app.service import Service
 from voxgender.core.errors import VoxgenderError
-from voxgender.rest import schema, system, voiceprints
+from voxgender.rest import media, schema, system, voiceprints
 from voxgender.rest.direct import DirectPaths
 from voxgender.rest.errors import error_body, error_response, parameter_details
 from voxgender.rest.ids import RequestIds
 
 log = structlog.get_logger()
 
+_TASKS: Final = (voiceprints.router, media.gender_router, media.extraction_router)
+
 
 def create_app(service: Service) -> ASGIApp:
     """Return the ASGI application of a service, which whoever runs the application starts and stops."""
     app = _documented(service)
-    direct = [route for route in voiceprints.router.routes if isinstance(route, APIRoute)]
+    direct = [route for router in _TASKS for route in router.routes if isinstance(route, APIRoute)]
     return RequestIds(DirectPaths(app, direct))
 
 
@@ -40,14 +42,15 @@ def _documented(service: Service) -> FastAPI:
     app = FastAPIOffline(
         title="voxgender",
         version=__version__,
-        summary="Tells the perceived gender of a voice from voiceprints, as a calibrated likelihood ratio.",
+        summary="Tells the perceived gender of a voice, from voiceprints or recordings, as a likelihood ratio.",
         redirect_slashes=False,
         # FastAPI would hand spans with a request's path to whatever OpenTelemetry set-up the process has.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
-    app.include_router(voiceprints.router)
+    for router in _TASKS:
+        app.include_router(router)
     app.include_router(system.router)
     app.add_exception_handler(VoxgenderError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http)

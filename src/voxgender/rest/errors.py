@@ -12,6 +12,7 @@ from voxgender.core.errors import (
     BodyTooLargeError,
     LicenceCapacityError,
     LicenceExpiredError,
+    MediaTooLargeError,
     RateLimitError,
     RequestInvalidError,
     RequestValidationError,
@@ -36,6 +37,7 @@ TABLE: Final[Mapping[type[VoxgenderError], tuple[int, str, str]]] = {
     LicenceExpiredError: (403, "request.forbidden", "Request is forbidden."),
     TaskNotFoundError: (404, "resource.not-found", "Task not found."),
     BodyTooLargeError: (413, "request.size-limit-exceeded", "Request size limit exceeded."),
+    MediaTooLargeError: (413, "request.size-limit-exceeded", "Request size limit exceeded."),
     RequestValidationError: (422, "request.validation-error", "Request validation error."),
     VoiceprintListError: (422, "request.validation-error", "Request validation error."),
     RateLimitError: (429, "request.rate-limit-exceeded", "Rate limit exceeded."),
@@ -115,6 +117,10 @@ def _details(error: VoxgenderError) -> list[Detail]:
             if error.body_bytes is not None:
                 context["body_size"] = error.body_bytes
             return [detail(("body",), f"{str(error)[0].upper()}{str(error)[1:]}.", error.code, context)]
+        case MediaTooLargeError():
+            size: dict[str, object] = {"file_size": error.file_bytes, "max_file_size": error.max_file_bytes}
+            told = "Input media file too large."
+            return [detail(("body", "file"), told, error.code, {**size, "size_unit": "bytes"})]
         case RequestValidationError():
             return [detail(error.location, str(error), error.reason, error.context)]
         case VoiceprintListError():

@@ -36,6 +36,13 @@ class TaskInfo(BaseModel):
 
     task_id: UUID
     state: TaskState
+    # "| None" would put null into the OpenAPI document, and it is never told.
+    progress: float = Field(
+        None,  # type: ignore[assignment]
+        ge=0,
+        le=1,
+        description="How much of a media file has been read; only while the task is running.",
+    )
 
 
 class TaskStarted(BaseModel):
@@ -88,6 +95,49 @@ class TaskAnswer(BaseModel):
 
     task: TaskInfo
     result: VoiceprintResults | None = None
+    error: TaskError | None = None
+
+
+class ChannelResult(VoiceprintResult):
+    """The result of one channel."""
+
+    channel_number: int = Field(ge=0, description="Counted from 0; 0 where the channels were mixed.")
+
+
+class ChannelResults(BaseModel):
+    """One result for each channel."""
+
+    channels: list[ChannelResult]
+
+
+class ChannelsAnswer(BaseModel):
+    """A task of media with its result or its error; the other is null, and both are while it is not finished."""
+
+    task: TaskInfo
+    result: ChannelResults | None = None
+    error: TaskError | None = None
+
+
+class ChannelVoiceprint(BaseModel):
+    """The voiceprint of one channel."""
+
+    channel_number: int = Field(ge=0, description="Counted from 0; 0 where the channels were mixed.")
+    voiceprint: str = Field(description="Base64.")
+    speech_length: float = Field(ge=0, description="Seconds of speech.")
+    model: str
+
+
+class ChannelVoiceprints(BaseModel):
+    """One voiceprint for each channel."""
+
+    channels: list[ChannelVoiceprint]
+
+
+class ExtractionAnswer(BaseModel):
+    """A task of extraction with its result or its error; the other is null, and both are while it is not finished."""
+
+    task: TaskInfo
+    result: ChannelVoiceprints | None = None
     error: TaskError | None = None
 
 

@@ -19,7 +19,6 @@ from voxgender.app.service import Service
 from voxgender.rest.app import create_app
 from voxgender.rest.connection import Connection
 from voxgender.rest.heap import keep_freed_blocks
-from voxgender.rest.listener import log_listening
 
 KEEP_ALIVE_S = 75
 """Seconds that a connection may wait for its first request, or for the next one."""
@@ -59,12 +58,10 @@ class RestServer:
     Args:
         service: What answers; it is started and stopped by :meth:`run`.
         listener: A bound socket.
-        on_listening: Called once requests are answered; None writes a line into the log.
+        on_listening: Called once requests are answered.
     """
 
-    def __init__(
-        self, service: Service, listener: socket.socket, on_listening: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, service: Service, listener: socket.socket, on_listening: Callable[[], None]) -> None:
         self._service = service
         self._listener = listener
         config = uvicorn.Config(
@@ -79,7 +76,7 @@ class RestServer:
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=SHUTDOWN_S,
         )
-        self._server = _Server(config, on_listening or (lambda: log_listening(listener)))
+        self._server = _Server(config, on_listening)
 
     def serve(self) -> None:
         """Do what :meth:`run` does, on an event loop of its own, the fastest that there is.

@@ -10,9 +10,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from voxgender.app.task import Task, TaskState
+from voxgender.app.task import Task, TaskError, TaskState
 from voxgender.core.result import Results
 from voxgender.rest.arrow_result import arrow_stream
+from voxgender.rest.errors import detail
 from voxgender.rest.negotiation import ARROW, JSON, answer_type, has_version, takes_gzip
 from voxgender.rest.pieces import Pieces, packed
 from voxgender.rest.result_json import FEW_ROWS, fits, json_blocks, json_bytes
@@ -20,9 +21,12 @@ from voxgender.rest.result_json import FEW_ROWS, fits, json_blocks, json_bytes
 _JSON_END: Final = b']},"error":null}'
 
 
-def task_info(task: Task) -> dict[str, str]:
+def task_info(task: Task) -> dict[str, str | float]:
     """Return what every answer says of a task."""
-    return {"task_id": str(task.task_id), "state": task.state.value}
+    told: dict[str, str | float] = {"task_id": str(task.task_id), "state": task.state.value}
+    if task.state is TaskState.RUNNING:
+        told["progress"] = round(task.progress, 3)
+    return told
 
 
 def task_answer(request: Request, task: Task, offset: int, limit: int, headers: Mapping[str, str]) -> Response:
@@ -35,21 +39,21 @@ def task_answer(request: Request, task: Task, offset: int, limit: int, headers: 
         limit: Most results to tell.
         headers: Headers to send besides.
     """
-    if task.state is not TaskState.DONE:
-        unfinished = msgspec.json.encode({"task": task_info(task), "result": None, "error": None})
-        return Response(unfinished, headers=dict(headers), media_type=JSON)
+    outcome = task.outcome
+    if outcome is None or isinstance(outcome, TaskError):
+        told = {"task": task_info(task), "result": None, "error": None if outcome is None else _error(outcome)}
+        return Response(msgspec.json.encode(told), headers=dict(headers), media_type=JSON)
     # Weak, because the same result comes in several forms and codings.
     etag = f'W/"{task.task_id}"'
-    headers = {
-        **headers,
-        "etag": etag,
-        "cache-control": "private, no-cache",
-        "vary": "accept, accept-encoding",
-        "x-total-count": str(len(task.results)),
-    }
+    headers = {**headers, "etag": etag, "cache-control": "private, no-cache", "vary": "accept, accept-encoding"}
+    if isinstance(outcome, Results):
+        headers["x-total-count"] = str(len(outcome))
     if has_version(request, etag):
         return Response(None, 304, headers=headers)
-    results = task.results.part(offset, offset + limit)
+    if not isinstance(outcome, Results):
+        channels = {"task": task_info(task), "result": {"channels": outcome.as_dicts()}, "error": None}
+        return Response(msgspec.json.encode(channels), headers=headers, media_type=JSON)
+    results = outcome.part(offset, offset + limit)
     media_type = answer_type(request)
     if media_type == ARROW:
         pieces = arrow_stream(results)
@@ -57,6 +61,13 @@ def task_answer(request: Request, task: Task, offset: int, limit: int, headers: 
         begin = msgspec.json.encode({"task": task_info(task)})[:-1] + b',"result":{"voiceprints":['
         pieces = chain((begin,), json_blocks(results), (_JSON_END,))
     return _answer(request, results, pieces, headers, media_type)
+
+
+def _error(error: TaskError) -> dict[str, object]:
+    """Return why a task was rejected or has failed, as the contract writes it."""
+    told = detail(error.location, error.message, error.code, error.context)
+    message = "Task validation error." if error.type == "task.validation-error" else "Task failed."
+    return {"type": error.type, "message": message, "detail": [told]}
 
 
 def _answer(

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import TYPE_CHECKING, Final
@@ -19,9 +20,9 @@ from limits.errors import StorageError
 
 from voxgender.app.logs import configure_logs
 from voxgender.app.rate_storage import shared_windows
+from voxgender.app.reports import next_report
 from voxgender.app.settings import Settings
 from voxgender.core.errors import SettingsError, VoxgenderError
-from voxgender.rest.listener import log_listening
 
 if TYPE_CHECKING:
     from voxgender.rest.server import RestServer
@@ -48,18 +49,20 @@ class Workers:
     Args:
         settings: How each of them is to work, and how many they are.
         listener: A bound socket, which they share.
+        on_listening: Called once the first of them answers.
 
     Raises:
         SettingsError: Where the system cannot share a socket.
     """
 
-    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+    def __init__(self, settings: Settings, listener: socket.socket, on_listening: Callable[[], None]) -> None:
         if os.name != "posix":
             raise SettingsError(
                 f"VOXGENDER_WORKERS (--workers) is {settings.workers}: this system allows 1; run several services"
             )
         self._settings = settings
         self._listener = listener
+        self._on_listening = on_listening
         self._processes: set[SpawnProcess] = set()
         self._answering: set[SpawnProcess] = set()
         self._is_listening = False
@@ -105,10 +108,10 @@ class Workers:
             began_s = loop.time()
             process, reports = self._start()
             with reports:
-                report = await _next_report(reports)
+                report = await next_report(reports)
                 if has_answered := report is True:
                     self._tell_of(process)
-                    report = await _next_report(reports)
+                    report = await next_report(reports)
                     self._answering.discard(process)
             process.join()
             self._processes.discard(process)
@@ -146,7 +149,7 @@ class Workers:
         log.info("worker answers", worker=process.pid)
         if not self._is_listening and not self._stopping.is_set():
             self._is_listening = True
-            log_listening(self._listener)
+            self._on_listening()
 
     def _stop(self) -> None:
         """Tell all workers to finish what is under way."""
@@ -162,20 +165,6 @@ class Workers:
         for process in self._processes:
             log.error("worker killed, because it does not end", worker=process.pid)
             process.kill()
-
-
-async def _next_report(reports: Connection) -> object:
-    """Return the next thing that a worker tells; None at its end."""
-    loop = asyncio.get_running_loop()
-    is_there = asyncio.Event()
-    loop.add_reader(reports.fileno(), is_there.set)
-    try:
-        await is_there.wait()
-        return reports.recv()
-    except EOFError:
-        return None
-    finally:
-        loop.remove_reader(reports.fileno())
 
 
 def _work(settings: Settings, listener: socket.socket, told: Connection) -> None:

@@ -1,0 +1,214 @@
+"""The worker: claims jobs, has them done in processes of their own, and tells the store how they ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from voxgender.app.admission import Admission
+from voxgender.app.extraction_process import ExtractionProcess
+from voxgender.app.job import Job
+from voxgender.app.spool import Spool
+from voxgender.app.store import HOLD_S, MAX_TRIES, Store
+from voxgender.app.task import Outcome, TaskError, TaskState, Technology
+from voxgender.core.errors import (
+    InputError,
+    LicenceCapacityError,
+    LicenceExpiredError,
+    StorageFullError,
+    StoreUnavailableError,
+    TaskCrashError,
+    VoxgenderError,
+)
+from voxgender.core.media import Heard
+from voxgender.core.scorer import Scorer
+
+LOOK_S: Final = 0.2
+"""Seconds between two looks for a job where none waits."""
+RENEW_S: Final = HOLD_S / 6
+"""Seconds between two words of a holder, so that some of them may be lost."""
+RETRY_S: Final = 1.0
+"""Seconds until a store that does not work is asked again."""
+DRAIN_S: Final = 20.0
+"""Seconds that work under way has to finish once the worker is told to stop; then it is given back."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    state: TaskState
+    outcome: Outcome
+    audio_s: float = 0.0
+
+
+class Worker:
+    """Does the jobs of a store, several at a time.
+
+    Args:
+        store: Where they wait; opened and closed by whoever runs the worker.
+        spool: Where their media lie.
+        scorer: Scores voiceprints.
+        admission: Prices work.
+        task_ttl_s: Seconds that a finished task is kept.
+        processes: What does the work, one job at a time each.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        spool: Spool,
+        scorer: Scorer,
+        admission: Admission,
+        task_ttl_s: float,
+        processes: list[ExtractionProcess],
+    ) -> None:
+        self._store = store
+        self._spool = spool
+        self._scorer = scorer
+        self._admission = admission
+        self._task_ttl_s = task_ttl_s
+        self._processes = processes
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Do jobs until :meth:`stop`; then finish those under way, or give them back."""
+        slots = [asyncio.create_task(self._keep_working(process)) for process in self._processes]
+        try:
+            await self._stopping.wait()
+            await asyncio.wait(slots, timeout=DRAIN_S)
+        finally:
+            for slot in slots:
+                slot.cancel()
+            await asyncio.wait(slots)
+            for process in self._processes:
+                process.close()
+
+    def stop(self) -> None:
+        """Let :meth:`run` take no more jobs and come to its end; on the event loop's thread."""
+        self._stopping.set()
+
+    async def _keep_working(self, process: ExtractionProcess) -> None:
+        while not self._stopping.is_set():
+            pause_s = LOOK_S
+            try:
+                job = await self._store.claim(time.time() + self._task_ttl_s)
+                if job is not None:
+                    await self._do(job, process)
+                    continue
+            except VoxgenderError as error:
+                log.warning("no job can be claimed", error=str(error))
+                pause_s = RETRY_S
+            except Exception as error:  # the next job may do
+                log.exception("a job ended in an error", kind=type(error).__name__)
+                pause_s = RETRY_S
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause_s)
+
+    async def _do(self, job: Job, process: ExtractionProcess) -> None:
+        """Do a job; it is given back where this is cancelled."""
+        began_s = time.monotonic()
+        with structlog.contextvars.bound_contextvars(task_id=str(job.task_id)):
+            log.info("task begun", technology=job.technology.value, tries=job.tries)
+            try:
+                ending = await self._ending(job, process)
+                if ending is None:
+                    log.info("task is not ours any more")
+                elif await self._finish(job, ending):
+                    log.info("task ended", state=ending.state.value, work_s=round(time.monotonic() - began_s, 3))
+            except asyncio.CancelledError:
+                process.close()
+                await self._give_back(job, is_try=False)
+                raise
+
+    async def _ending(self, job: Job, process: ExtractionProcess) -> _Ending | None:
+        """Have a job done; return how it ended, or None where it is no longer ours."""
+        path, progress = self._spool.path(job.task_id), 0.0
+        if not path.exists():
+            return _Ending(TaskState.FAILED, TaskError("internal", "The media file was lost.", "media.lost"))
+
+        def take(told: float) -> None:
+            nonlocal progress
+            progress = told
+
+        hearing = asyncio.create_task(process.hear(path, job.options, take))
+        try:
+            while not (await asyncio.wait([hearing], timeout=RENEW_S))[0]:
+                if not await self._is_ours(job, progress):
+                    return None
+        finally:
+            if not hearing.done():
+                hearing.cancel()
+                await asyncio.wait([hearing])
+        try:
+            return self._scored(job, hearing.result())
+        except TaskCrashError as error:
+            log.warning("process died", error=str(error), tries=job.tries)
+            if job.tries < MAX_TRIES:
+                await self._give_back(job, is_try=True)
+                return None
+            return _failed(error, f"The process that read the file died {MAX_TRIES} times.")
+        except InputError as error:
+            told = TaskError("task.validation-error", _sentence(error), error.code, ("body", "file"))
+            return _Ending(TaskState.REJECTED, told)
+        except VoxgenderError as error:
+            log.warning("task failed", code=error.code, error=str(error))
+            return _failed(error, _sentence(error))
+
+    def _scored(self, job: Job, heard: Heard) -> _Ending:
+        outcome: Outcome = heard.voiceprints
+        if job.technology is Technology.GENDER_OF_MEDIA:
+            outcome = heard.voiceprints.score(self._scorer, job.decision)
+        return _Ending(TaskState.DONE, outcome, heard.audio_s)
+
+    async def _is_ours(self, job: Job, progress: float) -> bool:
+        try:
+            return await self._store.renew(job, progress)
+        except StoreUnavailableError as error:
+            # The job goes on: whether it is still ours is asked again when it ends.
+            log.warning("job cannot be renewed", error=str(error))
+            return True
+
+    async def _finish(self, job: Job, ending: _Ending) -> bool:
+        """Store how a job ended, however long the store does not work; return whether it was ours."""
+        while True:
+            now_s = time.time()
+            try:
+                charge = self._admission.charge("audio_s", ending.audio_s, now_s) if ending.audio_s else None
+                is_ours = await self._store.finish(job, ending.state, ending.outcome, now_s + self._task_ttl_s, charge)
+            except (LicenceCapacityError, LicenceExpiredError) as error:
+                told = TaskError("internal", _sentence(error), error.code, ("license",))
+                ending = _Ending(TaskState.FAILED, told)
+            except (StoreUnavailableError, StorageFullError) as error:
+                log.warning("task cannot be finished yet", error=str(error))
+                await asyncio.sleep(RETRY_S)
+            else:
+                if is_ours:
+                    self._spool.delete(job.task_id)
+                return is_ours
+
+    async def _give_back(self, job: Job, *, is_try: bool) -> None:
+        try:
+            await self._store.give_back(job, is_try=is_try)
+        except VoxgenderError as error:
+            log.warning("job cannot be given back; it waits until it is taken for lost", error=str(error))
+
+
+def _failed(error: VoxgenderError, message: str) -> _Ending:
+    return _Ending(TaskState.FAILED, TaskError("internal", message, error.code))
+
+
+def _sentence(error: VoxgenderError) -> str:
+    """Return an error's message as a sentence.
+
+    Example:
+        >>> _sentence(VoxgenderError("the audio is empty"))
+        'The audio is empty.'
+    """
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."

@@ -1,0 +1,60 @@
+"""A recording: what of it is to be heard, and what was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from voxgender.core.channels import ChannelVoiceprints
+from voxgender.core.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class MediaOptions:
+    """What of a recording is to be heard.
+
+    Attributes:
+        channel_mode: ``split`` hears each channel for itself, ``mix`` their mean.
+        channels: The channels that are heard, counted from 0; all where it is empty. A mix is of these.
+        range_from_s: Seconds of audio to pass over.
+        range_to_s: Seconds from the start of the audio after which nothing is heard; None for its end.
+        max_speech_s: Most seconds of speech that are used of a channel; None for all.
+
+    Raises:
+        InputError: Where a value cannot be.
+
+    Example:
+        >>> MediaOptions(range_from_s=5, range_to_s=4)
+        Traceback (most recent call last):
+        ...
+        voxgender.core.errors.InputError: range_to is 4; it must be more than range_from, which is 5
+    """
+
+    channel_mode: Literal["split", "mix"] = "split"
+    channels: tuple[int, ...] = ()
+    range_from_s: float = 0.0
+    range_to_s: float | None = None
+    max_speech_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.range_to_s is not None and not self.range_to_s > self.range_from_s:
+            raise InputError(
+                f"range_to is {self.range_to_s:g}; it must be more than range_from, which is {self.range_from_s:g}"
+            )
+
+
+ALL: Final = MediaOptions()
+"""All channels, each for itself, from beginning to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was made of a recording.
+
+    Attributes:
+        voiceprints: One for each channel that was asked for; its speech length is 0 where no speech was found.
+        audio_s: Seconds of audio that were heard, of all channels together.
+    """
+
+    voiceprints: ChannelVoiceprints
+    audio_s: float

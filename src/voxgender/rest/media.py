@@ -1,0 +1,119 @@
+"""Gender identification from media, and the extraction of voiceprints: start a task, poll it, delete it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from voxgender.app.task import Technology
+from voxgender.rest import schema
+from voxgender.rest.admission import admit, service_of
+from voxgender.rest.media_body import read_media
+from voxgender.rest.media_options import MediaQuery, asked_media
+from voxgender.rest.polling import (
+    DELETE_EXTRA,
+    DELETE_RESPONSES,
+    ID_HEADERS,
+    delete_task,
+    path_of,
+    poll_extra,
+    poll_responses,
+    poll_task,
+    started,
+    started_responses,
+)
+from voxgender.rest.query import query_parameters
+
+_BODY: Final[dict[str, Any]] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file"],
+                "properties": {
+                    "file": {"type": "string", "format": "binary", "description": "The recording."},
+                    "config": {
+                        "type": "string",
+                        "contentMediaType": "application/json",
+                        "description": "A JSON object with the query's parameters, instead of it.",
+                    },
+                },
+            }
+        }
+    },
+}
+
+
+def media_router(technology: Technology, tag: str, model: type[BaseModel]) -> APIRouter:
+    """Return the operations of a technology that takes media.
+
+    Args:
+        technology: Which.
+        tag: Its name in the documents.
+        model: Its answer to a poll.
+    """
+    router = APIRouter(prefix=path_of(technology), tags=[tag])
+    name = technology.value.replace("-", "_")
+
+    @router.post(
+        "",
+        name=f"start_{name}",
+        status_code=202,
+        response_class=Response,
+        summary="Start a task for a media file",
+        responses=started_responses(technology),
+        openapi_extra={"parameters": [*query_parameters(MediaQuery), *ID_HEADERS], "requestBody": _BODY},
+    )
+    async def start(request: Request) -> Response:
+        """Take a recording and queue it; it is deleted when the task ends, however it ends."""
+        service = service_of(request)
+        window = await admit(request, f"submit {technology}")
+        asked_media(request, None, service.decision)  # what is wrong in the query need not wait for the file
+        upload, config = await read_media(request, service)
+        try:
+            options, decision = asked_media(request, config, service.decision)
+            task = await service.submit_media(technology, upload, options, decision)
+        except BaseException:
+            upload.discard()
+            raise
+        return started(task, window)
+
+    @router.get(
+        "/{task_id}",
+        name=f"poll_{name}",
+        response_class=Response,
+        summary="Poll a task",
+        responses=poll_responses(model),
+        openapi_extra=poll_extra(),
+    )
+    async def poll(request: Request) -> Response:
+        """Return the task with one result for each channel; its progress, 0 to 1, while it is running."""
+        return await poll_task(request, technology)
+
+    @router.delete(
+        "/{task_id}",
+        name=f"delete_{name}",
+        status_code=204,
+        response_class=Response,
+        summary="Cancel or delete a task",
+        responses=DELETE_RESPONSES,
+        openapi_extra=DELETE_EXTRA,
+    )
+    async def delete(request: Request) -> Response:
+        """Cancel the task if it is not finished; delete it with its recording and its result."""
+        return await delete_task(request, technology)
+
+    return router
+
+
+gender_router: Final = media_router(
+    Technology.GENDER_OF_MEDIA, "Gender identification from media", schema.ChannelsAnswer
+)
+extraction_router: Final = media_router(
+    Technology.EXTRACTION, "Voiceprint extraction from media", schema.ExtractionAnswer
+)

@@ -1,0 +1,136 @@
+"""The multipart body of a request with media: its file goes to the spool while it arrives."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+from starlette.requests import Request
+
+from voxgender.app.service import Service
+from voxgender.app.spool import Upload
+from voxgender.core.errors import (
+    BodyTooLargeError,
+    MediaTooLargeError,
+    RequestInvalidError,
+    RequestValidationError,
+)
+from voxgender.rest.body import body_of
+
+MAX_OTHER_BYTES: Final = 256 * 1024
+"""Most bytes of a body besides the file: boundaries, headers, and other parts."""
+MAX_CONFIG_BYTES: Final = 64 * 1024
+"""Longest part ``config``."""
+MAX_PARTS: Final = 16
+
+_MULTIPART: Final = "multipart/form-data"
+
+
+async def read_media(request: Request, service: Service) -> tuple[Upload, bytes | None]:
+    """Read a body to its end.
+
+    Returns:
+        The part ``file``, which the caller keeps or discards, and the part ``config``, None where there is none.
+
+    Raises:
+        RequestInvalidError: Where the body is not multipart, breaks off or does not arrive in time.
+        RequestValidationError: Where it has no file, or two.
+        MediaTooLargeError: Where the file is too large; at once where the request declares so.
+        StorageFullError: Where the spool has no room.
+        LicenceExpiredError: Where the licence has ended.
+    """
+    parts = _Parts(request, service)
+    most_bytes = service.settings.max_file_bytes
+    try:
+        async for piece in body_of(request, most_bytes + MAX_OTHER_BYTES):
+            await parts.feed(piece)
+        return parts.finish()
+    except BodyTooLargeError as error:
+        parts.discard()
+        raise MediaTooLargeError(most_bytes, error.body_bytes or parts.received_bytes) from None
+    except BaseException:
+        parts.discard()
+        raise
+
+
+class _Parts:
+    """The parts of one body while they arrive."""
+
+    def __init__(self, request: Request, service: Service) -> None:
+        self._service = service
+        self._declared_bytes = _declared_bytes(request)
+        self._parser = PushMultipartParser(_boundary(request), max_segment_count=MAX_PARTS)
+        self._segment: MultipartSegment | None = None
+        self._upload: Upload | None = None
+        self._config: bytearray | None = None
+        self.received_bytes = 0
+
+    async def feed(self, piece: bytes) -> None:
+        """Take the next bytes of the body."""
+        self.received_bytes += len(piece)
+        try:
+            for event in self._parser.parse(piece):
+                if event is None:
+                    self._segment = None
+                elif isinstance(event, MultipartSegment):
+                    self._segment = event
+                    await self._begin(event.name)
+                elif self._segment is not None:
+                    await self._take(self._segment.name, bytes(event))
+        except MultipartError as error:
+            raise _broken(error) from None
+
+    def finish(self) -> tuple[Upload, bytes | None]:
+        """Return what has come."""
+        try:
+            self._parser.close()
+        except MultipartError as error:
+            raise _broken(error) from None
+        if self._upload is None:
+            raise RequestValidationError(
+                "The body has no part 'file'; send the media in it.", ("body", "file"), "file.missing"
+            )
+        return self._upload, None if self._config is None else bytes(self._config)
+
+    def discard(self) -> None:
+        """Delete what has come."""
+        if self._upload is not None:
+            self._upload.discard()
+
+    async def _begin(self, name: str) -> None:
+        if name == "file":
+            if self._upload is not None:
+                raise RequestValidationError(
+                    "The body has two parts 'file'; send one in each request.", ("body", "file"), "file.repeated"
+                )
+            self._upload = await self._service.begin_upload(self._declared_bytes)
+        elif name == "config":
+            self._config = bytearray()
+
+    async def _take(self, name: str, piece: bytes) -> None:
+        if name == "file" and self._upload is not None:
+            await self._upload.write(piece)
+        elif name == "config" and self._config is not None:
+            self._config += piece
+            if len(self._config) > MAX_CONFIG_BYTES:
+                reason = f"The part 'config' has more than {MAX_CONFIG_BYTES} bytes."
+                raise RequestInvalidError(reason, "body", "config")
+
+
+def _boundary(request: Request) -> str:
+    told, options = parse_options_header(request.headers.get("content-type", ""))
+    if told.lower() != _MULTIPART or not options.get("boundary"):
+        message = f"The media type is {told[:100]!r}; send the header 'Content-Type: {_MULTIPART}' with a boundary."
+        raise RequestInvalidError(message, "header", "content-type")
+    boundary: str = options["boundary"]
+    return boundary
+
+
+def _declared_bytes(request: Request) -> int | None:
+    """Return the size of the file at most; None where the request does not tell or is packed."""
+    declared = request.headers.get("content-length")
+    return None if declared is None or "content-encoding" in request.headers else int(declared)
+
+
+def _broken(error: MultipartError) -> RequestInvalidError:
+    return RequestInvalidError(f"The body is not {_MULTIPART}: {error}.", "body")

@@ -1,0 +1,162 @@
+"""What the operations of all technologies share: the answer to a new task, polling, deleting, and their documents."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from voxgender.app.task import Task, Technology
+from voxgender.core.errors import RequestInvalidError
+from voxgender.rest import schema
+from voxgender.rest.admission import admit, error_responses, service_of
+from voxgender.rest.ids import CORRELATION_ID, REQUEST_ID
+from voxgender.rest.negotiation import JSON, asked_wait_s
+from voxgender.rest.query import query_parameters, read_query
+from voxgender.rest.task_answer import task_answer, task_info
+
+ROOT: Final = "/api/technology"
+"""Below it each technology has its path."""
+
+
+class ResultsQuery(BaseModel):
+    """Which results are to be told."""
+
+    offset: int = Field(0, ge=0, description="Results to pass over.")
+    limit: int = Field(2**31 - 1, ge=1, description="Most results to tell; all without it.")
+
+
+ID_HEADERS: Final[list[dict[str, Any]]] = [
+    {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "schema": {"type": "string", "maxLength": 128},
+        "description": f"{text} It is generated if not provided, and echoed on every answer.",
+    }
+    for name, text in (
+        (CORRELATION_ID, "Unique over the requests of one transaction of a distributed system."),
+        (REQUEST_ID, "Unique to this request."),
+    )
+]
+_TASK_ID: Final[dict[str, Any]] = {
+    "name": "task_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "format": "uuid"},
+}
+_POLL_PARAMETERS: Final[list[dict[str, Any]]] = [
+    {"name": name, "in": "header", "required": False, "schema": {"type": "string"}, "description": text}
+    for name, text in (
+        ("prefer", "wait=N waits up to N seconds (60 at most) for a task that is not finished (RFC 7240)."),
+        ("if-none-match", "The ETag of a result that the client has; the answer is 304 then."),
+    )
+]
+_POLL_HEADERS: Final[dict[str, Any]] = {
+    "etag": {"description": "Names the result of a finished task.", "schema": {"type": "string"}},
+    "x-total-count": {"description": "Results of the task, whatever slice is told.", "schema": {"type": "integer"}},
+    "preference-applied": {"description": "The wait that was granted.", "schema": {"type": "string"}},
+}
+
+
+def path_of(technology: Technology) -> str:
+    """Return the path at which tasks of a technology are started."""
+    return f"{ROOT}/{technology.value}"
+
+
+def started_responses(technology: Technology) -> dict[int | str, dict[str, Any]]:
+    """Return what the OpenAPI document tells of the answers to a new task."""
+    location = {
+        "description": "Relative URL to poll for the task's state and result.",
+        "schema": {"type": "string"},
+        "example": f"{path_of(technology)}/123e4567-e89b-12d3-a456-426614174000",
+    }
+    headers = {"Location": location, "X-Location": {**location, "deprecated": True}}
+    accepted = {
+        "model": schema.TaskStarted,
+        "description": "The task was accepted; follow Location.",
+        "headers": headers,
+    }
+    return {202: accepted, **error_responses(400, 403, 413, 422, 429, 500, 507)}
+
+
+def poll_responses(model: type[BaseModel], *media_types: str) -> dict[int | str, dict[str, Any]]:
+    """Return what the OpenAPI document tells of the answers to a poll.
+
+    Args:
+        model: The JSON answer.
+        media_types: Others that may be asked for.
+    """
+    content = {name: {"schema": {"type": "string", "format": "binary"}} for name in media_types}
+    return {
+        200: {"model": model, "content": content, "headers": _POLL_HEADERS},
+        304: {"description": "The result is the one that If-None-Match names."},
+        **error_responses(400, 404, 422, 429, 500),
+    }
+
+
+def poll_extra(model: type[BaseModel] | None = None) -> dict[str, Any]:
+    """Return the parameters of a poll, or of a deletion, as the OpenAPI document lists them."""
+    query = [] if model is None else query_parameters(model)
+    return {"parameters": [_TASK_ID, *query, *ID_HEADERS, *_POLL_PARAMETERS]}
+
+
+DELETE_EXTRA: Final[dict[str, Any]] = {"parameters": [_TASK_ID, *ID_HEADERS]}
+DELETE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    204: {"description": "The task is no more, nor are its media and its result."},
+    **error_responses(400, 404, 429, 500),
+}
+
+
+def started(task: Task, headers: dict[str, str]) -> Response:
+    """Return the answer to a new task.
+
+    Args:
+        task: The task.
+        headers: Headers to send besides.
+    """
+    path = f"{path_of(task.technology)}/{task.task_id}"
+    answer = msgspec.json.encode({"task": task_info(task)})
+    return Response(answer, 202, headers={"location": path, "x-location": path, **headers}, media_type=JSON)
+
+
+async def poll_task(request: Request, technology: Technology) -> Response:
+    """Answer a poll.
+
+    Raises:
+        VoxgenderError: Where it is refused.
+    """
+    headers = await admit(request, f"poll {technology}")
+    task_id = _parse_task_id(request.path_params["task_id"])
+    part = read_query(request, ResultsQuery) if request.scope["query_string"] else ResultsQuery()
+    wait_s = asked_wait_s(request)
+    task = await service_of(request).task(task_id, technology, wait_s or 0.0)
+    if wait_s is not None:
+        headers["preference-applied"] = f"wait={wait_s:g}"
+    return task_answer(request, task, part.offset, part.limit, headers)
+
+
+async def delete_task(request: Request, technology: Technology) -> Response:
+    """Delete a task: cancel what is under way, forget what is done.
+
+    Raises:
+        VoxgenderError: Where it is refused.
+    """
+    headers = await admit(request, f"delete {technology}")
+    await service_of(request).forget(_parse_task_id(request.path_params["task_id"]), technology)
+    return Response(None, 204, headers=headers)
+
+
+def _parse_task_id(text: str) -> UUID:
+    """Return the id, which must be written in the canonical form with hyphens."""
+    try:
+        task_id = UUID(text)
+    except ValueError:
+        task_id = None
+    if task_id is None or str(task_id) != text.lower():
+        raise RequestInvalidError("The task id is no UUID.", "path", "task_id")
+    return task_id
