@@ -62,7 +62,7 @@ def with_store(
     path: Path, work: Callable[[SqliteStore], Awaitable[T]], capacity_bytes: int = LARGE, clock: Clock | None = None
 ) -> T:
     async def run() -> T:
-        store = SqliteStore(path, capacity_bytes, clock or Clock())
+        store = SqliteStore(path, capacity_bytes, now_s=clock or Clock())
         await store.open()
         try:
             return await work(store)
@@ -279,7 +279,7 @@ def test_what_waits_is_still_committed_when_the_store_closes(tmp_path: Path) -> 
     tasks = [make_task() for _ in range(50)]
 
     async def run() -> None:
-        store = SqliteStore(tmp_path / "t.db", LARGE, Clock())
+        store = SqliteStore(tmp_path / "t.db", LARGE, now_s=Clock())
         await store.open()
         adding = [asyncio.create_task(store.add(task, None)) for task in tasks]
         await asyncio.sleep(0)

@@ -249,7 +249,7 @@ class Service:
 
     async def _sweep(self) -> None:
         """Delete what has expired and media that no task needs, again and again; no failure ends it."""
-        interval_s = min(60.0, max(0.2, self.settings.task_ttl_s / 4))
+        interval_s = min(10.0, max(0.2, self.settings.task_ttl_s / 4))
         while True:
             try:
                 forgotten = await self.store.forget_expired()

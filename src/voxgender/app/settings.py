@@ -47,8 +47,11 @@ class Settings(BaseSettings):
         None, ge=0, le=256, description="Processes that work on media; none: as many as there are cores."
     )
     task_time_limit_s: float = Field(1800.0, gt=0, description="Longest work on one media file in seconds.")
+    hold_s: float = Field(
+        12.0, ge=1, le=3600, description="Seconds without a word of its worker after which a task goes to another one."
+    )
     task_memory_bytes: int = Field(
-        1536 * 1024**2, ge=256 * 1024**2, description="Most memory that a process takes for one media file."
+        1024**3, ge=256 * 1024**2, description="Most memory that a process takes for one media file."
     )
     storage_capacity_bytes: int = Field(1024**3, ge=1, description="Most bytes that tasks and results may take up.")
     rate_limit: str | None = Field(

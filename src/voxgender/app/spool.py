@@ -140,7 +140,7 @@ class Spool:
             os.close(file)
         upload = Upload(self, task_id, file, self._max_file_bytes)
         try:
-            self.reserve(file, GROW_BYTES if declared_bytes is None else declared_bytes)
+            self.reserve(file, min(GROW_BYTES, self._max_file_bytes) if declared_bytes is None else declared_bytes)
         except BaseException:
             upload.discard()
             raise

@@ -13,7 +13,7 @@ import msgspec
 from voxgender.app.job import Job
 from voxgender.app.outcome import outcome_bytes
 from voxgender.app.sqlite_totals import count
-from voxgender.app.store import HOLD_S, MAX_TRIES, WORKER_LOST
+from voxgender.app.store import MAX_TRIES, WORKER_LOST
 from voxgender.app.task import Outcome, TaskState, Technology
 from voxgender.core.decision import Decision
 from voxgender.core.media import MediaOptions
@@ -34,12 +34,13 @@ def insert_job(connection: sqlite3.Connection, task_id: UUID, options: MediaOpti
     connection.execute("INSERT INTO job (task_id, options, tries, hold, held_until_s) VALUES (?, ?, 0, '', 0)", values)
 
 
-def claim_job(connection: sqlite3.Connection, now_s: float, lost_expires_s: float) -> Job | None:
+def claim_job(connection: sqlite3.Connection, now_s: float, hold_s: float, lost_expires_s: float) -> Job | None:
     """Take the job that has waited longest; those that were begun too often fail on the way.
 
     Args:
         connection: In a transaction.
         now_s: The time in UTC epoch seconds.
+        hold_s: Seconds for which it is held.
         lost_expires_s: When a task that fails here is forgotten.
     """
     while row := connection.execute(_NEXT, (now_s,)).fetchone():
@@ -48,7 +49,7 @@ def claim_job(connection: sqlite3.Connection, now_s: float, lost_expires_s: floa
             end_task(connection, task_id, TaskState.FAILED, WORKER_LOST, lost_expires_s)
             continue
         hold = uuid.uuid4().hex
-        held = (tries + 1, hold, now_s + HOLD_S, place)
+        held = (tries + 1, hold, now_s + hold_s, place)
         connection.execute("UPDATE job SET tries = ?, hold = ?, held_until_s = ? WHERE place = ?", held)
         connection.execute("UPDATE task SET state = ?, progress = 0 WHERE task_id = ?", (TaskState.RUNNING, task_id))
         return Job(
@@ -62,9 +63,9 @@ def claim_job(connection: sqlite3.Connection, now_s: float, lost_expires_s: floa
     return None
 
 
-def renew_job(connection: sqlite3.Connection, job: Job, progress: float, now_s: float) -> bool:
-    """Hold a job for longer; return whether it is still held."""
-    values = (now_s + HOLD_S, job.task_id.bytes, job.hold)
+def renew_job(connection: sqlite3.Connection, job: Job, progress: float, until_s: float) -> bool:
+    """Hold a job until then; return whether it is still held."""
+    values = (until_s, job.task_id.bytes, job.hold)
     if connection.execute(f"UPDATE job SET held_until_s = ? WHERE {_HELD}", values).rowcount == 0:  # noqa: S608 - a constant
         return False
     connection.execute("UPDATE task SET progress = ? WHERE task_id = ?", (progress, job.task_id.bytes))

@@ -73,10 +73,14 @@ class SqliteStore:
     Args:
         path: The file; it is created where it is missing, and its folder too.
         capacity_bytes: The most that tasks and results may take up.
+        hold_s: Seconds after which a job goes to another worker unless its holder has renewed it.
         now_s: Tells the time in UTC epoch seconds; tests hand in their own.
     """
 
-    def __init__(self, path: Path, capacity_bytes: int, now_s: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: Path, capacity_bytes: int, hold_s: float = 12.0, now_s: Callable[[], float] = time.time
+    ) -> None:
+        self.hold_s = hold_s
         self._path = path
         self._capacity_bytes = capacity_bytes
         self._now_s = now_s
@@ -207,11 +211,11 @@ class SqliteStore:
         """Return the job that has waited longest, which is the caller's now."""
         if not self._read(WAITING, (self._now_s(),)):
             return None
-        return await self._write(lambda connection: claim_job(connection, self._now_s(), lost_expires_s))
+        return await self._write(lambda connection: claim_job(connection, self._now_s(), self.hold_s, lost_expires_s))
 
     async def renew(self, job: Job, progress: float) -> bool:
         """Say that a job's holder is alive; return whether the job is still its own."""
-        return await self._write(lambda connection: renew_job(connection, job, progress, self._now_s()))
+        return await self._write(lambda connection: renew_job(connection, job, progress, self._now_s() + self.hold_s))
 
     async def finish(
         self, job: Job, state: TaskState, outcome: Outcome, expires_s: float, charge: Charge | None

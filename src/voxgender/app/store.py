@@ -18,8 +18,6 @@ from voxgender.app.task import Outcome, Task, TaskError, TaskState, Technology
 
 MAX_TRIES: Final = 3
 """How often a job is begun; if its worker dies each time, the task has failed."""
-HOLD_S: Final = 12.0
-"""Seconds after which a job goes to another worker unless its holder has renewed it."""
 
 WORKER_LOST: Final = TaskError(
     "internal", f"The workers that did it died, {MAX_TRIES} times in all; it may succeed later.", "task.worker-lost"
@@ -46,7 +44,12 @@ class Store(Protocol):
     """Keeps tasks durably. Each method is one transaction; what it tells has been committed.
 
     Each raises ``StoreUnavailableError`` where the store does not work at the moment.
+
+    Attributes:
+        hold_s: Seconds after which a job goes to another worker unless its holder has renewed it.
     """
+
+    hold_s: float
 
     async def open(self) -> None:
         """Make the store ready; create or upgrade what it needs."""
@@ -86,7 +89,7 @@ class Store(Protocol):
     async def claim(self, lost_expires_s: float) -> Job | None:
         """Return the job that has waited longest, which is the caller's now; None where none waits.
 
-        Its task is running then. A job whose holder has not renewed it for ``HOLD_S`` waits again; after ``MAX_TRIES``
+        Its task is running then. A job whose holder has not renewed it for ``hold_s`` waits again; after ``MAX_TRIES``
         its task has failed.
 
         Args:

@@ -10,7 +10,7 @@ from voxgender.app.store import Store
 
 def store_of(settings: Settings) -> Store:
     """Return the store that the settings describe; it is not open yet."""
-    return SqliteStore(settings.sqlite_path, settings.storage_capacity_bytes)
+    return SqliteStore(settings.sqlite_path, settings.storage_capacity_bytes, settings.hold_s)
 
 
 def spool_of(settings: Settings) -> Spool:

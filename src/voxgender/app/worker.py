@@ -14,7 +14,7 @@ from voxgender.app.admission import Admission
 from voxgender.app.extraction_process import ExtractionProcess
 from voxgender.app.job import Job
 from voxgender.app.spool import Spool
-from voxgender.app.store import HOLD_S, MAX_TRIES, Store
+from voxgender.app.store import MAX_TRIES, Store
 from voxgender.app.task import Outcome, TaskError, TaskState, Technology
 from voxgender.core.errors import (
     InputError,
@@ -30,8 +30,8 @@ from voxgender.core.scorer import Scorer
 
 LOOK_S: Final = 0.2
 """Seconds between two looks for a job where none waits."""
-RENEW_S: Final = HOLD_S / 6
-"""Seconds between two words of a holder, so that some of them may be lost."""
+RENEWALS: Final = 6
+"""So often a holder says that it is alive in the time after which it is taken for lost: some words may be lost."""
 RETRY_S: Final = 1.0
 """Seconds until a store that does not work is asked again."""
 DRAIN_S: Final = 20.0
@@ -138,7 +138,7 @@ class Worker:
 
         hearing = asyncio.create_task(process.hear(path, job.options, take))
         try:
-            while not (await asyncio.wait([hearing], timeout=RENEW_S))[0]:
+            while not (await asyncio.wait([hearing], timeout=self._store.hold_s / RENEWALS))[0]:
                 if not await self._is_ours(job, progress):
                     return None
         finally:
