@@ -85,3 +85,11 @@ def descendants(parent: int) -> list[int]:
     for one in found:
         found += children.get(one, [])
     return found
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process runs; one that has ended and is still listed does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
