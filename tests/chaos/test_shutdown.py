@@ -15,7 +15,7 @@ from recordings import recording, voice
 from serving import ServerProcess
 
 PATH = "/api/technology/gender-identification"
-LONG = recording(*[np.tile(voice("male"), 30)] * 4, form="FLAC")
+LONG = recording(*[np.tile(voice("male"), 15)] * 4, form="FLAC")
 """A second or two of work."""
 
 
