@@ -15,9 +15,9 @@ import numpy as np
 
 from voxgender import __version__
 from voxgender.app.licence import read_licence
-from voxgender.app.settings import Settings, load_settings
-from voxgender.app.sqlite_store import SqliteStore
-from voxgender.app.store import StoreUsage
+from voxgender.app.settings import SQLITE_PREFIX, Settings, load_settings
+from voxgender.app.store import Store, StoreUsage
+from voxgender.app.stores import store_of
 from voxgender.cli import EXIT_SOME_FAILED
 from voxgender.core.errors import SettingsError, VoxgenderError
 from voxgender.files.heads import load_head
@@ -100,17 +100,24 @@ def _media() -> str:
 
 
 def _store(settings: Settings) -> str:
+    store = store_of(settings)
+    if not settings.store_url.startswith(SQLITE_PREFIX):
+        return f"{store!r}, {_fullness(store)}"
     path = settings.sqlite_path
     if not path.exists():
         folder = next(parent for parent in path.absolute().parents if parent.exists())
         if not (folder.is_dir() and os.access(folder, os.W_OK)):
             raise SettingsError(f"{path} cannot be made: {folder} is no folder that can be written to")
         return f"{path}, made at the first start"
-    usage = asyncio.run(_usage(SqliteStore(path, settings.storage_capacity_bytes)))
-    return f"{path}, {usage.tasks} tasks, {usage.stored_bytes} of {usage.capacity_bytes} bytes"
+    return f"{path}, {_fullness(store)}"
 
 
-async def _usage(store: SqliteStore) -> StoreUsage:
+def _fullness(store: Store) -> str:
+    usage = asyncio.run(_usage(store))
+    return f"{usage.tasks} tasks, {usage.stored_bytes} of {usage.capacity_bytes} bytes"
+
+
+async def _usage(store: Store) -> StoreUsage:
     await store.open()
     try:
         return await store.usage()

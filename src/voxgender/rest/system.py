@@ -31,6 +31,8 @@ async def info(request: Request) -> Response:
     limits = {
         "max_voiceprints": settings.max_voiceprints,
         "max_body_bytes": settings.max_body_bytes,
+        "max_file_bytes": settings.max_file_bytes,
+        "max_audio_s": settings.max_audio_s,
         "task_ttl_s": settings.task_ttl_s,
         "rate_limit": settings.rate_limit,
     }
