@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -162,6 +163,8 @@ def _heard(
 
 def _give_way(limits: ExtractionLimits) -> None:
     """Bound what this process takes, and keep what libraries print to themselves."""
+    # Ctrl-C goes to all processes of a terminal; it is for the worker to end this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)

@@ -139,6 +139,8 @@ def _worker_of(settings: Settings) -> tuple[Worker, Store, Spool]:
 
 def _work(settings: Settings) -> None:
     """Be the worker beside a server."""
+    # Ctrl-C goes to all processes of a terminal; until it is listened for, the server's word is enough.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     configure_logs(settings.log_level)
     try:
         asyncio.run(work(settings))
