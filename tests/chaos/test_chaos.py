@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 
 import voxgender
 from chaos.processes import Cluster
+from postgres import running_postgres
 from recordings import recording, voice
 
 PATH = "/api/technology/gender-identification"
@@ -66,7 +68,7 @@ def ended(cluster: Cluster, location: str, until_s: float) -> dict[str, Any]:
     raise AssertionError(f"a task did not end in time: {location}")
 
 
-def survive(cluster: Cluster, folder: Path, seed: int, more_chaos: Any = lambda chance: None) -> list[dict[str, Any]]:
+def survive(cluster: Cluster, seed: int, more_chaos: Callable[[], None] = lambda: None) -> list[dict[str, Any]]:
     """Send tasks while things are killed; return how each task ended."""
     until_s = time.monotonic() + CHAOS_S
     chance = random.Random(seed)
@@ -76,7 +78,7 @@ def survive(cluster: Cluster, folder: Path, seed: int, more_chaos: Any = lambda 
         while len(cluster.kills) < KILLS or not sent.is_set():
             time.sleep(chance.uniform(0.1, 1.5))
             cluster.kill_something(chance)
-            more_chaos(chance)
+            more_chaos()
 
     with ThreadPoolExecutor(9) as threads:
         chaos = threads.submit(be_chaos)
@@ -121,14 +123,45 @@ def assert_nothing_left(cluster: Cluster, spool: Path) -> None:
 def test_on_sqlite_each_accepted_task_ends_once_whatever_is_killed(tmp_path: Path) -> None:
     settings = {"extractors": 1, "hold-s": 2, "task-ttl-s": 400, "licence-file": licence(tmp_path)}
     cluster = Cluster(tmp_path, **settings)
-    ends = survive(cluster, tmp_path, seed=7)
+    ends = survive(cluster, seed=7)
     assert_nothing_left(cluster, tmp_path / "tasks.db-media")
     with closing(sqlite3.connect(tmp_path / "tasks.db")) as store:
         in_store = Counter(dict(store.execute("SELECT state, count(*) FROM task GROUP BY state").fetchall()))
         (charged,) = store.execute("SELECT used FROM licence_use WHERE resource = 'audio_s'").fetchone()
         (jobs,) = store.execute("SELECT count(*) FROM job").fetchone()
     # A server that was killed before it answered may have stored tasks that nobody knows of.
+    assert_in_store(in_store, ends, charged, jobs)
+
+
+@pytest.mark.timeout(400)
+def test_on_postgresql_each_accepted_task_ends_once_whatever_is_killed_and_restarted(tmp_path: Path) -> None:
+    psycopg = pytest.importorskip("psycopg")
+    with running_postgres() as postgres:
+        url = postgres.new_database()
+        settings = {"extractors": 1, "hold-s": 2, "task-ttl-s": 400, "licence-file": licence(tmp_path)}
+        cluster = Cluster(tmp_path, **{"store-url": url, "spool-dir": tmp_path / "spool", **settings})
+
+        def restart_postgres() -> None:
+            if len(cluster.kills) in (3, 8):
+                postgres.restart()
+            elif len(cluster.kills) == 6:
+                postgres.kill()
+                postgres.start()
+
+        ends = survive(cluster, seed=8, more_chaos=restart_postgres)
+        assert_nothing_left(cluster, tmp_path / "spool")
+        with psycopg.connect(url) as store:
+            in_store = Counter(
+                dict(store.execute("SELECT state, count(*) FROM voxgender.task GROUP BY state").fetchall())
+            )
+            (charged,) = store.execute("SELECT used FROM voxgender.licence_use WHERE resource = 'audio_s'").fetchone()
+            (jobs,) = store.execute("SELECT count(*) FROM voxgender.pgqueuer").fetchone()
+    assert_in_store(in_store, ends, charged, jobs)
+
+
+def assert_in_store(in_store: Counter[str], ends: list[dict[str, Any]], charged_s: float, jobs: int) -> None:
+    """What the store says must fit what was told, and the audio of each task that is done was charged once."""
     assert all(in_store[state] >= count for state, count in Counter(one["task"]["state"] for one in ends).items())
     assert in_store.keys() <= {"done", "rejected", "failed"}
-    assert charged == in_store["done"] * AUDIO_S
+    assert charged_s == in_store["done"] * AUDIO_S
     assert jobs == 0
