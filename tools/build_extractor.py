@@ -26,12 +26,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from detector_graph import rewrite_detector
 from voxgender.files import extraction, ge2e, gender_encoder, mel
 from voxgender.files.encoder import ENCODER_NAME
 from voxgender.files.models import CARD_FORMAT, CARD_NAME, SHIPPED
 
 MODEL = "ge2e-2"
-VERSION = "2.0.0"
+VERSION = "2.1.0"
 HIDDEN = 256
 LAYERS = 3
 OPSET = 17
@@ -42,7 +43,7 @@ MIN_COSINE = 0.99999  # float16 weights cost less than 5e-6
 
 OWN: dict[str, Any] = {
     "package": "voxgender",
-    "version": VERSION,
+    "version": "2.0.0",
     "file": gender_encoder.GENDER_NAME,
     "licence": "Apache-2.0",
     "authors": "the voxgender authors",
@@ -71,7 +72,7 @@ SOURCES: dict[str, dict[str, str]] = {
         "licence_file": "silero_vad-6.2.3.dist-info/licenses/LICENSE",
         "authors": "Silero Team",
         "url": "https://github.com/snakers4/silero-vad",
-        "used_for": "speech detector, an unchanged copy of the ONNX file",
+        "used_for": "weights of the speech detector, rewritten as an ONNX graph of matrix products",
     },
 }
 
@@ -265,7 +266,7 @@ def main() -> None:
     files = {
         ENCODER_NAME: build_encoder(read_weights(io.BytesIO(checkpoint))),
         gender_encoder.GENDER_NAME: arguments.gender.read_bytes(),
-        extraction.VAD_NAME: silero,
+        extraction.VAD_NAME: rewrite_detector(silero),
         "LICENSE-resemblyzer.txt": apache,
         "LICENSE-silero-vad.txt": mit,
     }

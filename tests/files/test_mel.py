@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from voxgender.files import mel
+from voxgender.files import gender_encoder, mel
 from voxgender.files.filter_bank import filter_bank, mel_of_hz
 
 REFERENCE = Path(__file__).resolve().parents[2] / "tools" / "reference" / "ge2e.npz"
@@ -72,3 +72,27 @@ def test_every_band_weighs_alike() -> None:
         bands=mel.BANDS, fft_samples=mel.FFT_SAMPLES, sample_rate_hz=mel.SAMPLE_RATE_HZ, low_hz=0, high_hz=mel.TOP_HZ
     ).sum(axis=0) * (16_000 / 400)
     assert area == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize("features", [mel.MelFeatures(), gender_encoder.FEATURES], ids=["speaker", "gender"])
+@pytest.mark.parametrize("count", [1, 10_279, 10_280, 20_479, 20_480, 43_211])
+def test_each_frame_is_the_transform_of_its_own_samples(features: mel.MelFeatures, count: int) -> None:
+    """A frame holds the samples around its place and nothing of the frames that were computed before it."""
+    samples = np.random.default_rng(count).standard_normal(count).astype(np.float32)
+    stream = mel.MelFrames(features)
+    found = np.concatenate((stream.feed(samples), stream.finish()))
+    length, half = features.frame_samples, features.frame_samples // 2
+    padded = np.pad(samples.astype(np.float64), half)
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
+    turns = np.outer(np.arange(length), np.arange(features.fft_samples // 2 + 1)) / features.fft_samples
+    bank = filter_bank(
+        bands=features.bands,
+        fft_samples=features.fft_samples,
+        sample_rate_hz=mel.SAMPLE_RATE_HZ,
+        low_hz=features.low_hz,
+        high_hz=features.top_hz,
+    )
+    places = range(0, count + 1, features.hop_samples)
+    frames = np.stack([padded[at : at + length] for at in places]) * hann
+    expected = np.square(np.abs(frames @ np.exp(-2j * np.pi * turns))) @ bank
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6 * float(expected.max()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from voxgender.core.errors import AudioError, InputError
 from voxgender.files import mel, vad
+from voxgender.files.cores import usable_cores
 from voxgender.files.encoder import ENCODER_NAME, Encoder
 from voxgender.files.ge2e import Ge2eEncoder
 from voxgender.files.gender_encoder import GenderEncoder
@@ -77,7 +77,7 @@ class Extractor:
         self.card.expect(self.card.settings, SPEECH_SETTINGS | of_encoder)
         self.model: str = self.card.model
         if threads is None:
-            threads = min(4, os.cpu_count() or 1)
+            threads = min(4, usable_cores())
         self._vad = load_network(self.card.path(VAD_NAME), 1)
         self._encoder: Encoder
         if "encoder" in of_encoder:
