@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 import click
@@ -17,6 +18,7 @@ from rich.table import Table
 
 from voxgender.cli import EXIT_SOME_FAILED
 from voxgender.cli.files import for_each, model_option, shown, source_of
+from voxgender.cli.lake import identify_parquet, is_parquet
 from voxgender.core.decision import Decision
 from voxgender.core.result import Result
 from voxgender.core.voiceprint import Voiceprints
@@ -32,19 +34,53 @@ COLUMNS = ("file", "gender", "probability_male", "probability_female", "llr", "s
 
 @click.command("identify")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--format", "form", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["table", "jsonl", "csv"]), help="[default: table; none for Parquet]"
+)
 @click.option("--male-prior", default=0.5, show_default=True, help="Probability of a male voice beforehand.")
 @click.option("--min-probability", default=0.5, show_default=True, help="Tell a gender below it as unknown.")
+@click.option("--column", help="Of Parquet: the column with the voiceprints.  [default: voiceprint]")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Of Parquet: file to write.")
 @model_option
 @click.pass_context
 def command(
-    ctx: click.Context, files: tuple[str, ...], form: str, male_prior: float, min_probability: float, model: str
+    ctx: click.Context,
+    files: tuple[str, ...],
+    form: str | None,
+    male_prior: float,
+    min_probability: float,
+    column: str | None,
+    output: Path | None,
+    model: str,
 ) -> None:
     """Tell the perceived gender of the voice in each FILE: a recording, or a voiceprint in binary or Base64.
+
+    A FILE may also be Parquet, or a folder of it, with a voiceprint in each row. The results are its rows with other
+    columns in the voiceprint's place.
 
     llr is the natural logarithm of the likelihood ratio of male against female. A file - is standard input.
     """
     decision = Decision(male_prior, min_probability)
+    are_parquet = [is_parquet(name) for name in files]
+    if all(are_parquet):
+        if form == "table" or (output is None) == (form is None):
+            raise click.UsageError("of Parquet, choose one of --output FILE, --format jsonl and --format csv")
+        from voxgender.batch import identifier
+
+        options = {} if column is None else {"column": column}
+        if identify_parquet(files, identifier(decision=decision, model=model, **options), output, form or ""):
+            ctx.exit(EXIT_SOME_FAILED)
+        return
+    if any(are_parquet):
+        raise click.UsageError("recordings and Parquet have results of two kinds; hand them over apart")
+    if column is not None or output is not None:
+        raise click.UsageError("--column and --output are for Parquet, and no FILE is")
+    if _identify_files(files, form or "table", decision, model):
+        ctx.exit(EXIT_SOME_FAILED)
+
+
+def _identify_files(files: Sequence[str], form: str, decision: Decision, model: str) -> int:
+    """Write the result of each recording or voiceprint, and return how many could not be read."""
     scorer = load_scorer(model)
 
     @cache
@@ -61,8 +97,7 @@ def command(
     output: _Output = OUTPUTS[form]()
     failed = for_each(files, "listening", work, output.add)
     output.end()
-    if failed:
-        ctx.exit(EXIT_SOME_FAILED)
+    return failed
 
 
 class _Output(Protocol):
