@@ -5,6 +5,7 @@ PostgreSQL must be installed; no service of it need run.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import pwd
@@ -170,3 +171,33 @@ def postgres_server() -> Iterator[PostgresServer]:
 def postgres_url(postgres_server: PostgresServer) -> str:
     """The URL of an empty database."""
     return postgres_server.new_database()
+
+
+@pytest.fixture(scope="module")
+def store_url(postgres_server: PostgresServer) -> str:
+    """The URL of a database with the store's tables, which a module's tests have one after the other.
+
+    To make one takes longer than most of them.
+    """
+    from voxgender.app.postgres_store import PostgresStore
+
+    async def make_tables() -> None:
+        store = PostgresStore(url, 1)
+        await store.open()
+        await store.close()
+
+    url = postgres_server.new_database()
+    asyncio.run(make_tables())
+    return url
+
+
+def empty_store(url: str) -> None:
+    """Delete all that is in a store's tables."""
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "DELETE FROM voxgender.task; DELETE FROM voxgender.licence_use; DELETE FROM voxgender.hit;"
+            "DELETE FROM voxgender.pgqueuer; DELETE FROM voxgender.pgqueuer_log;"
+            "UPDATE voxgender.total SET tasks = 0, stored_bytes = 0"
+        )

@@ -1,4 +1,4 @@
-"""Promises of the embedded store, on a real file."""
+"""Promises of the embedded store alone, on a real file; those of every store are in test_stores*.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,15 +17,13 @@ import numpy as np
 import pytest
 
 from voxgender.app.licence import Charge
-from voxgender.app.sqlite_store import EXPIRE_ROWS, ROW_BYTES, WAL_BYTES, SqliteStore
+from voxgender.app.sqlite_store import WAL_BYTES, SqliteStore
 from voxgender.app.task import Task, TaskState, Technology
 from voxgender.core.decision import Decision
 from voxgender.core.errors import (
-    LicenceCapacityError,
     SettingsError,
     StorageFullError,
     StoreUnavailableError,
-    TaskNotFoundError,
 )
 from voxgender.core.result import Results
 
@@ -70,15 +67,6 @@ def with_store(
             await store.close()
 
     return asyncio.run(run())
-
-
-def test_a_task_is_read_back_bit_by_bit_also_by_another_process_s_store(tmp_path: Path) -> None:
-    task = make_task()
-    with_store(tmp_path / "t.db", lambda store: store.add(task, None))
-    found = with_store(tmp_path / "t.db", lambda store: store.get(task.task_id))
-    assert replace(found, outcome=task.outcome) == task
-    assert found.outcome.to_bytes() == task.outcome.to_bytes()
-    assert found.outcome.decision == task.outcome.decision
 
 
 SCHEMA_1 = f"""
@@ -125,23 +113,6 @@ def test_a_file_of_the_first_schema_is_opened_read_and_added_to(tmp_path: Path) 
     with_store(tmp_path / "t.db", work)
 
 
-def test_an_unknown_and_an_expired_task_are_not_found(tmp_path: Path) -> None:
-    clock = Clock()
-    task = make_task(ttl_s=5)
-
-    async def work(store: SqliteStore) -> None:
-        with pytest.raises(TaskNotFoundError):
-            await store.get(uuid.uuid4())
-        await store.add(task, None)
-        clock.now_s += 4.9
-        await store.get(task.task_id)
-        clock.now_s += 0.1
-        with pytest.raises(TaskNotFoundError):
-            await store.get(task.task_id)
-
-    with_store(tmp_path / "t.db", work, clock=clock)
-
-
 def test_many_tasks_at_once_are_all_stored_with_far_fewer_commits(tmp_path: Path) -> None:
     tasks = [make_task() for _ in range(500)]
 
@@ -161,73 +132,6 @@ def test_many_tasks_at_once_are_all_stored_with_far_fewer_commits(tmp_path: Path
         return commits
 
     assert with_store(tmp_path / "t.db", work) <= 100
-
-
-def test_one_refused_task_of_a_group_does_not_touch_the_others(tmp_path: Path) -> None:
-    async def work(store: SqliteStore) -> list[object]:
-        adds = [store.add(make_task(), charge(amount)) for amount in (4, 100, 5)]
-        outcomes = await asyncio.gather(*adds, return_exceptions=True)
-        assert await store.licence_used("month 2026-11") == {"voiceprints": 9}
-        assert (await store.usage()).tasks == 2
-        return [type(outcome) for outcome in outcomes]
-
-    assert with_store(tmp_path / "t.db", work) == [type(None), LicenceCapacityError, type(None)]
-
-
-def test_what_a_licence_has_used_survives_a_restart_and_counts_by_period(tmp_path: Path) -> None:
-    with_store(tmp_path / "t.db", lambda store: store.add(make_task(), charge(7)))
-
-    async def work(store: SqliteStore) -> None:
-        with pytest.raises(LicenceCapacityError, match="7 are used and 4 more"):
-            await store.add(make_task(), charge(4))
-        await store.add(make_task(), charge(3))
-        await store.add(make_task(), replace(charge(10), period="month 2026-12"))
-        await store.add(make_task(), charge(99, capacity=None))
-        assert await store.licence_used("month 2026-11") == {"voiceprints": 109}
-        assert await store.licence_used("month 2027-01") == {}
-
-    with_store(tmp_path / "t.db", work)
-
-
-def test_a_task_that_the_storage_refuses_is_not_charged(tmp_path: Path) -> None:
-    async def work(store: SqliteStore) -> None:
-        with pytest.raises(StorageFullError, match="VOXGENDER_STORAGE_CAPACITY_BYTES"):
-            await store.add(make_task(1000), charge(5))
-        assert await store.licence_used("month 2026-11") == {}
-        assert (await store.usage()).stored_bytes == 0
-
-    with_store(tmp_path / "t.db", work, capacity_bytes=ROW_BYTES + 7999)
-    with_store(tmp_path / "t.db", lambda store: store.add(make_task(1000), charge(5)), capacity_bytes=ROW_BYTES + 8000)
-
-
-def test_a_full_store_makes_room_from_what_has_expired(tmp_path: Path) -> None:
-    clock = Clock()
-
-    async def work(store: SqliteStore) -> None:
-        await store.add(make_task(10, ttl_s=5), None)
-        with pytest.raises(StorageFullError):
-            await store.add(make_task(10), None)
-        clock.now_s += 5
-        await store.add(make_task(10, created_s=clock.now_s), None)
-        usage = await store.usage()
-        assert (usage.tasks, usage.stored_bytes) == (1, ROW_BYTES + 80)
-
-    with_store(tmp_path / "t.db", work, capacity_bytes=ROW_BYTES + 80, clock=clock)
-
-
-def test_a_task_that_does_not_fit_takes_no_room_from_those_that_come_with_it(tmp_path: Path) -> None:
-    clock = Clock()
-
-    async def work(store: SqliteStore) -> None:
-        for _ in range(2):
-            await store.add(make_task(10, ttl_s=5), None)
-        clock.now_s += 5
-        tasks = [make_task(1000, created_s=clock.now_s), *(make_task(10, created_s=clock.now_s) for _ in range(2))]
-        outcomes = await asyncio.gather(*(store.add(task, None) for task in tasks), return_exceptions=True)
-        assert [type(outcome) for outcome in outcomes] == [StorageFullError, type(None), type(None)]
-        assert (await store.usage()).tasks == 2
-
-    with_store(tmp_path / "t.db", work, capacity_bytes=2 * (ROW_BYTES + 80), clock=clock)
 
 
 def test_expired_results_give_their_space_in_the_file_back(tmp_path: Path) -> None:
@@ -251,17 +155,6 @@ def test_expired_results_give_their_space_in_the_file_back(tmp_path: Path) -> No
     assert path.stat().st_size < full / 10
 
 
-def test_more_expired_tasks_than_one_piece_of_work_takes_all_go(tmp_path: Path) -> None:
-    clock = Clock()
-
-    async def work(store: SqliteStore) -> int:
-        await asyncio.gather(*(store.add(make_task(ttl_s=1), None) for _ in range(EXPIRE_ROWS + 20)))
-        clock.now_s += 1
-        return await store.forget_expired()
-
-    assert with_store(tmp_path / "t.db", work, clock=clock) == EXPIRE_ROWS + 20
-
-
 def test_a_task_is_on_disk_when_add_returns_even_if_the_store_is_never_closed(tmp_path: Path) -> None:
     async def work(store: SqliteStore) -> None:
         task = make_task()
@@ -271,37 +164,6 @@ def test_a_task_is_on_disk_when_add_returns_even_if_the_store_is_never_closed(tm
                 1,
             )
         other.close()
-
-    with_store(tmp_path / "t.db", work)
-
-
-def test_what_waits_is_still_committed_when_the_store_closes(tmp_path: Path) -> None:
-    tasks = [make_task() for _ in range(50)]
-
-    async def run() -> None:
-        store = SqliteStore(tmp_path / "t.db", LARGE, now_s=Clock())
-        await store.open()
-        adding = [asyncio.create_task(store.add(task, None)) for task in tasks]
-        await asyncio.sleep(0)
-        await store.close()
-        await asyncio.gather(*adding)
-
-    asyncio.run(run())
-    for task in tasks:
-        with_store(tmp_path / "t.db", lambda store, task_id=task.task_id: store.get(task_id))  # type: ignore[misc]
-
-
-def test_a_caller_that_goes_away_does_not_undo_what_was_accepted(tmp_path: Path) -> None:
-    task = make_task()
-
-    async def work(store: SqliteStore) -> None:
-        adding = asyncio.create_task(store.add(task, None))
-        await asyncio.sleep(0)
-        adding.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await adding
-        await store.add(make_task(), None)
-        await store.get(task.task_id)
 
     with_store(tmp_path / "t.db", work)
 
@@ -396,18 +258,6 @@ def test_processes_that_start_at_once_on_a_new_file_all_get_a_store(tmp_path: Pa
 
     asyncio.run(run())
     assert with_store(tmp_path / "t.db", lambda store: store.usage()).tasks == 0
-
-
-def test_a_closed_store_refuses_at_once_instead_of_waiting(tmp_path: Path) -> None:
-    async def run() -> None:
-        store = SqliteStore(tmp_path / "t.db", LARGE)
-        await _open_and_close(store)
-        with pytest.raises(StoreUnavailableError, match="closed"):
-            await store.add(make_task(), None)
-        with pytest.raises(StoreUnavailableError, match="closed"):
-            await store.usage()
-
-    asyncio.run(run())
 
 
 class FailingConnection:

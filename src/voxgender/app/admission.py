@@ -16,7 +16,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from voxgender.app.licence import Charge, Licence, Resource
-from voxgender.app.rate_storage import SqliteWindows
+from voxgender.app.rate_storage import RateWindows
 from voxgender.core.errors import RateLimitError
 
 RETRY_S: Final = 10.0
@@ -55,14 +55,14 @@ class Admission:
             are processes.
     """
 
-    def __init__(self, rate_limit: str | None, licence: Licence | None, windows: SqliteWindows | None = None) -> None:
+    def __init__(self, rate_limit: str | None, licence: Licence | None, windows: RateWindows | None = None) -> None:
         self._rate = limits.parse(rate_limit) if rate_limit else None
         self._licence = licence
         self._own = MovingWindowRateLimiter(MemoryStorage())
         self._windows = windows
         self._shared = MovingWindowRateLimiter(windows) if windows else None
         self._shared_from_s = 0.0
-        # The file may be busy for a while, and the event loop must not wait for it.
+        # They may be busy for a while, and the event loop must not wait for them.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rate-limit")
 
     async def admit(self, caller: str, operation: str) -> RatePermit | None:

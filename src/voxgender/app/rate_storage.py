@@ -1,4 +1,4 @@
-"""The windows of the rate limit that several processes count together, in a small SQLite file beside the store."""
+"""The windows of the rate limit that several processes count together; those of one machine in a small SQLite file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Final
 
 from limits.storage.base import MovingWindowSupport, Storage
 
+from voxgender.app.postgres_url import is_postgres, without_postgres
 from voxgender.app.settings import Settings
 
 BUSY_S: Final = 1.0
@@ -44,19 +45,61 @@ _FORGET: Final = """
 """
 
 
-def shared_windows(settings: Settings) -> SqliteWindows | None:
-    """Return the windows that the workers of a service share; None where one process counts, or nothing is to count."""
-    if settings.workers == 1 or settings.rate_limit is None:
+class RateWindows(Storage, MovingWindowSupport):
+    """A storage of the library ``limits``, for moving windows alone; its errors are ``limits.errors.StorageError``.
+
+    A request that was let in is a row: whose window (a digest of the key, so that no address is kept), when, and its
+    number in the window. The numbers of a window have no gaps, so that its oldest and its newest row tell how many
+    there are, however many that is.
+    """
+
+    STORAGE_SCHEME = None
+
+    def __init__(self) -> None:
+        super().__init__(wrap_exceptions=True)
+
+    def close(self) -> None:
+        """Let go of what is held; the next call takes it again."""
+        raise NotImplementedError
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """Fixed windows are not kept."""
+        raise NotImplementedError
+
+    def get(self, key: str) -> int:
+        """Fixed windows are not kept."""
+        raise NotImplementedError
+
+    def get_expiry(self, key: str) -> float:
+        """Fixed windows are not kept."""
+        raise NotImplementedError
+
+
+def shared_windows(settings: Settings) -> RateWindows | None:
+    """Return the windows that all processes of a service share; None where one counts alone, or nothing is to count.
+
+    Raises:
+        DependencyError: Where they need what is not installed.
+        SettingsError: Where the store's URL cannot be read.
+    """
+    if settings.rate_limit is None or not is_postgres(settings.store_url):
+        return machine_windows(settings)
+    try:
+        from voxgender.app.postgres_windows import PostgresWindows
+    except ImportError as error:
+        raise without_postgres(settings.store_url, error) from None
+    return PostgresWindows(settings.store_url)
+
+
+def machine_windows(settings: Settings) -> SqliteWindows | None:
+    """Return those of one machine, which its service begins anew with each start; None where there are none."""
+    if settings.workers == 1 or settings.rate_limit is None or is_postgres(settings.store_url):
         return None
     return SqliteWindows(settings.sqlite_path.with_name(settings.sqlite_path.name + "-rates"))
 
 
-class SqliteWindows(Storage, MovingWindowSupport):
-    """A storage of the library ``limits``, for moving windows alone; its errors are ``limits.errors.StorageError``.
-
-    A request that was let in is a row: whose window (a digest of the key, so that no address is on the disk), when, and
-    its number in the window. The numbers of a window have no gaps, so that its oldest and its newest row tell how many
-    there are, however many that is. What is refused writes nothing and waits for nobody.
+class SqliteWindows(RateWindows):
+    """Windows in a file. What is refused writes nothing and waits for nobody.
 
     Times are of the monotonic clock, which all processes of a machine share and nobody sets; so the file means nothing
     after a restart of the machine, and :meth:`reset` is called when the service starts.
@@ -66,10 +109,8 @@ class SqliteWindows(Storage, MovingWindowSupport):
         now_s: Tells the time; tests hand in their own.
     """
 
-    STORAGE_SCHEME = None
-
     def __init__(self, path: Path, now_s: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(wrap_exceptions=True)
+        super().__init__()
         self._path = path
         self._now_s = now_s
         self._guard = threading.Lock()
@@ -89,7 +130,7 @@ class SqliteWindows(Storage, MovingWindowSupport):
             expiry: Seconds that the window is long.
             amount: Requests to count.
         """
-        window = _digest(key)
+        window = digest(key)
         with self._opened() as file:
             # Nothing leaves a window before its time, so what is full without the lock is full with it.
             if _count(file, window, self._now_s() - expiry)[1] + amount > limit:
@@ -109,13 +150,13 @@ class SqliteWindows(Storage, MovingWindowSupport):
         """Return when the window began (UTC epoch seconds) and the requests in it; now and 0 where there are none."""
         with self._opened() as file:
             now_s = self._now_s()
-            began_s, count, _ = _count(file, _digest(key), now_s - expiry)
+            began_s, count, _ = _count(file, digest(key), now_s - expiry)
         return time.time() - (now_s - began_s if count else 0.0), count
 
     def clear(self, key: str) -> None:
         """Forget a window."""
         with self._opened() as file:
-            file.execute("DELETE FROM hit WHERE window = ?", (_digest(key),))
+            file.execute("DELETE FROM hit WHERE window = ?", (digest(key),))
 
     def reset(self) -> int | None:
         """Forget all windows and return how many requests those held; a file that is none of SQLite's is replaced."""
@@ -134,18 +175,6 @@ class SqliteWindows(Storage, MovingWindowSupport):
             _count(file, b"", 0.0)
             return True
         return False
-
-    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Fixed windows are not kept."""
-        raise NotImplementedError
-
-    def get(self, key: str) -> int:
-        """Fixed windows are not kept."""
-        raise NotImplementedError
-
-    def get_expiry(self, key: str) -> float:
-        """Fixed windows are not kept."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Close the file; the next call opens it again."""
@@ -178,7 +207,8 @@ class SqliteWindows(Storage, MovingWindowSupport):
             self._connection = None
 
 
-def _digest(key: str) -> bytes:
+def digest(key: str) -> bytes:
+    """Return what stands for a key, which holds an address."""
     return hashlib.blake2b(key.encode(), digest_size=16).digest()
 
 

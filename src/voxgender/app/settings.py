@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from voxgender.app.postgres_url import is_postgres, without_password
 from voxgender.core.errors import SettingsError
 from voxgender.files.models import DEFAULT_MODEL
 
@@ -33,7 +34,11 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     workers: int = Field(1, ge=1, le=256, description="Processes that answer on the port; they share the store.")
-    store_url: str = Field("sqlite:///voxgender.db", description="Where tasks live: sqlite:///PATH.")
+    store_url: str = Field(
+        "sqlite:///voxgender.db",
+        repr=False,  # it may hold a password
+        description="Where tasks live: sqlite:///PATH, or postgresql://USER:PASSWORD@HOST/NAME for several hosts.",
+    )
     task_ttl_s: float = Field(3600.0, gt=0, le=10 * 365 * 86400, description="Seconds that a finished task is kept.")
     max_voiceprints: int = Field(50_000, ge=1, description="Most voiceprints in one request.")
     max_body_bytes: int = Field(128 * 1024**2, ge=1, description="Largest request body in bytes.")
@@ -67,15 +72,19 @@ class Settings(BaseSettings):
 
     @property
     def sqlite_path(self) -> Path:
-        """The file that ``store_url`` names."""
+        """The file that ``store_url`` names, where it names one."""
         return Path(self.store_url.removeprefix(SQLITE_PREFIX))
 
     @field_validator("store_url")
     @classmethod
     def _known_store(cls, url: str) -> str:
         path = url.removeprefix(SQLITE_PREFIX)
-        if path in (url, "") or path.startswith(":") or "?" in path:
-            raise ValueError("must look like sqlite:///tasks.db or sqlite:////var/lib/voxgender/tasks.db")
+        if not is_postgres(url) and (path in (url, "") or path.startswith(":") or "?" in path):
+            # Not a ValueError, whose message would repeat the URL with whatever password is in it.
+            raise SettingsError(
+                f"VOXGENDER_STORE_URL (--store-url) is {without_password(url):.200}: must look like "
+                "sqlite:///tasks.db, sqlite:////var/lib/voxgender/tasks.db or postgresql://user:password@host/name"
+            )
         return url
 
     @field_validator("rate_limit")

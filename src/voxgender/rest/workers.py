@@ -19,7 +19,7 @@ import structlog
 from limits.errors import StorageError
 
 from voxgender.app.logs import configure_logs
-from voxgender.app.rate_storage import shared_windows
+from voxgender.app.rate_storage import machine_windows
 from voxgender.app.reports import next_report
 from voxgender.app.settings import Settings
 from voxgender.core.errors import SettingsError, VoxgenderError
@@ -75,7 +75,7 @@ class Workers:
             SettingsError: Where they cannot start with the settings.
             VoxgenderError: Where they cannot start for another reason.
         """
-        windows = shared_windows(self._settings)
+        windows = machine_windows(self._settings)
         if windows is not None:
             with contextlib.closing(windows):
                 try:

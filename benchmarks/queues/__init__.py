@@ -1,0 +1,1 @@
+"""Ways to queue on PostgreSQL, held against each other."""
