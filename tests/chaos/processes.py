@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import httpx
@@ -59,6 +60,9 @@ class Cluster:
     def stop(self) -> list[int]:
         """End all as an operator would; return their exit codes."""
         with self._guard:
+            # One that has only begun is not ready to be asked.
+            while self._ready() == self._ready_before and self._worker.poll() is None:
+                time.sleep(0.05)
             self._worker.terminate()
             return [self._worker.wait(60), self._server.stop()]
 
@@ -70,8 +74,14 @@ class Cluster:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("VOXGENDER_")}
         flags = {"store-url": f"sqlite:///{self._folder}/tasks.db", **self._settings}
         command = [sys.executable, "-m", "voxgender", "work", *(f"--{name}={value}" for name, value in flags.items())]
+        self._ready_before = self._ready()
         with (self._folder / "worker.log").open("ab") as log:
             return subprocess.Popen(command, stderr=log, env=environment)
+
+    def _ready(self) -> int:
+        """How many of the workers that were started have become ready."""
+        log = self._folder / "worker.log"
+        return log.read_text().count('"waiting for jobs"') if log.exists() else 0
 
 
 def descendants(parent: int) -> list[int]:

@@ -1,8 +1,8 @@
-"""The licence's use in a SQLite store: read once and written once in a transaction, however many tasks it takes."""
+"""The licence's use in a transaction of a store: read once and written once, however many tasks are charged."""
 
 from __future__ import annotations
 
-import sqlite3
+from collections.abc import Callable
 
 from voxgender.app.licence import Charge
 from voxgender.core.errors import LicenceCapacityError
@@ -14,11 +14,11 @@ class LicenceBook:
     """What each period has used, as a transaction sees it.
 
     Args:
-        connection: In the transaction.
+        stored: Tells what is stored of a period and a resource; asked once for each.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, stored: Callable[[str, str], float]) -> None:
+        self._stored = stored
         self._used: dict[_Key, float] = {}
 
     def check(self, charge: Charge) -> None:
@@ -51,15 +51,12 @@ class LicenceBook:
         """Add a charge to what its period has used."""
         self._used[charge.period, charge.resource] = self._used_of(charge) + charge.amount
 
-    def write(self) -> None:
-        """Write what was entered."""
-        rows = [(*key, used) for key, used in self._used.items()]
-        self._connection.executemany("INSERT OR REPLACE INTO licence_use VALUES (?, ?, ?)", rows)
+    def entries(self) -> list[tuple[str, str, float]]:
+        """Return what is to be stored: period, resource, and what of it is used now."""
+        return [(*key, used) for key, used in self._used.items()]
 
     def _used_of(self, charge: Charge) -> float:
         key = (charge.period, charge.resource)
         if key not in self._used:
-            query = "SELECT used FROM licence_use WHERE period = ? AND resource = ?"
-            row = self._connection.execute(query, key).fetchone()
-            self._used[key] = row[0] if row else 0.0
+            self._used[key] = self._stored(*key)
         return self._used[key]

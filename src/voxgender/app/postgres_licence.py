@@ -9,26 +9,8 @@ from psycopg import AsyncConnection
 from voxgender.app.licence import Charge
 from voxgender.app.licence_book import LicenceBook
 
-_Key = tuple[str, str]
 
-
-class PostgresBook(LicenceBook):
-    """What some periods have used, as a transaction sees it.
-
-    Args:
-        used: By period and resource, of all that will be asked for.
-    """
-
-    def __init__(self, used: dict[_Key, float]) -> None:
-        # All that the base asks for is here, so it reads nothing.
-        self._used = used
-
-    def entries(self) -> list[tuple[str, str, float]]:
-        """Return what is to be written."""
-        return [(*key, used) for key, used in self._used.items()]
-
-
-async def read_book(connection: AsyncConnection, charges: Iterable[Charge], *, is_locked: bool) -> PostgresBook:
+async def read_book(connection: AsyncConnection, charges: Iterable[Charge], *, is_locked: bool) -> LicenceBook:
     """Return what the periods of some charges have used.
 
     Args:
@@ -39,7 +21,7 @@ async def read_book(connection: AsyncConnection, charges: Iterable[Charge], *, i
     """
     keys = sorted({(charge.period, charge.resource) for charge in charges})
     if not keys:
-        return PostgresBook({})
+        return LicenceBook(lambda *_: 0.0)
     columns = [list(column) for column in zip(*keys, strict=True)]
     if is_locked:
         create = """INSERT INTO voxgender.licence_use SELECT period, resource, 0
@@ -54,10 +36,11 @@ async def read_book(connection: AsyncConnection, charges: Iterable[Charge], *, i
         read = """SELECT period, resource, used FROM voxgender.licence_use
             WHERE (period, resource) IN (SELECT * FROM unnest(%s::text[], %s::text[]))"""
         rows = await (await connection.execute(read, columns)).fetchall()
-    return PostgresBook(dict.fromkeys(keys, 0.0) | {(period, resource): used for period, resource, used in rows})
+    stored = {(period, resource): used for period, resource, used in rows}
+    return LicenceBook(lambda period, resource: stored.get((period, resource), 0.0))
 
 
-async def write_book(connection: AsyncConnection, book: PostgresBook) -> None:
+async def write_book(connection: AsyncConnection, book: LicenceBook) -> None:
     """Write what was entered into a book that was read with its rows locked."""
     entries = book.entries()
     if entries:

@@ -16,7 +16,6 @@ from uuid import UUID
 from voxgender.app.group_writer import GroupWriter
 from voxgender.app.job import Job, NewJob
 from voxgender.app.licence import Charge
-from voxgender.app.licence_book import LicenceBook
 from voxgender.app.outcome import decision_of, outcome_bytes, read_outcome
 from voxgender.app.sqlite_jobs import (
     WAITING,
@@ -29,6 +28,7 @@ from voxgender.app.sqlite_jobs import (
     renew_job,
     unfinished_query,
 )
+from voxgender.app.sqlite_licence import read_book, write_book
 from voxgender.app.sqlite_schema import prepare
 from voxgender.app.sqlite_totals import count, stored_bytes
 from voxgender.app.store import StoreUsage
@@ -163,7 +163,7 @@ class SqliteStore:
     def _insert(self, rows: list[tuple[_Row, Charge | None]], connection: sqlite3.Connection) -> list[_Refusal]:
         """Insert those of the rows that storage and licence allow, and return the refusals of the others."""
         used_bytes = stored_bytes(connection)
-        book = LicenceBook(connection)
+        book = read_book(connection)
         accepted: list[_Row] = []
         outcomes: list[_Refusal] = []
         for row, charge in rows:
@@ -186,7 +186,7 @@ class SqliteStore:
             insert = f"INSERT INTO task VALUES {values}"  # noqa: S608 - question marks alone
             connection.execute(insert, [value for row in accepted for value in row])
             count(connection, len(accepted), sum(row[_STORED_BYTES] for row in accepted))
-            book.write()
+            write_book(connection, book)
         return outcomes
 
     async def enqueue(self, task: Task, job: NewJob, charge: Charge | None) -> None:
@@ -195,7 +195,7 @@ class SqliteStore:
 
         def work(connection: sqlite3.Connection) -> None:
             if charge is not None:
-                LicenceBook(connection).check_left(charge)
+                read_book(connection).check_left(charge)
             self._make_room(connection, stored_bytes(connection), row[_STORED_BYTES])
             connection.execute(f"INSERT INTO task VALUES {_ROW_MARKS}", row)  # noqa: S608 - question marks alone
             insert_job(connection, task.task_id, job.options)
@@ -226,10 +226,10 @@ class SqliteStore:
             if not is_held(connection, job):
                 return False
             if charge is not None:
-                book = LicenceBook(connection)
+                book = read_book(connection)
                 book.check(charge)
                 book.enter(charge)
-                book.write()
+                write_book(connection, book)
             end_task(connection, job.task_id.bytes, state, outcome, expires_s)
             return True
 
