@@ -18,12 +18,12 @@ from pgqueuer.domain.settings import db_settings
 from postgres import PostgresServer
 from store_engines import FAILED, HOLD_S, LARGE, PostgresEngine, charge, claimed, enqueued, finished_task, with_stores
 from voxgender.app import postgres_schema
+from voxgender.app.assembly import spool_of, store_of
 from voxgender.app.postgres_store import PostgresStore
 from voxgender.app.rate_storage import shared_windows
 from voxgender.app.settings import load_settings
 from voxgender.app.sqlite_store import SqliteStore
 from voxgender.app.store import Store
-from voxgender.app.stores import spool_of, store_of
 from voxgender.app.task import TaskState
 from voxgender.core.errors import DependencyError, SettingsError, StorageFullError, StoreUnavailableError
 

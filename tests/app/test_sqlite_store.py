@@ -16,15 +16,18 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
+from voxgender.app.job import NewJob
 from voxgender.app.licence import Charge
 from voxgender.app.sqlite_store import WAL_BYTES, SqliteStore
-from voxgender.app.task import Task, TaskState, Technology
+from voxgender.app.task import NEVER_S, Task, TaskState, Technology
+from voxgender.core.channels import ChannelVoiceprints
 from voxgender.core.decision import Decision
 from voxgender.core.errors import (
     SettingsError,
     StorageFullError,
     StoreUnavailableError,
 )
+from voxgender.core.media import ALL
 from voxgender.core.result import Results
 
 T = TypeVar("T")
@@ -326,3 +329,37 @@ def _alter(path: Path, statement: str) -> None:
     with_store(path, lambda store: store.usage())
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(statement)
+
+
+def test_nothing_of_a_deleted_or_expired_voiceprint_is_left_in_the_files(tmp_path: Path) -> None:
+    mark = bytes(range(97, 122)) * 8
+    clock = Clock()
+
+    async def work(store: SqliteStore) -> None:
+        outcome = ChannelVoiceprints((0,), (mark,))
+        tasks = [
+            Task(uuid.uuid4(), Technology.EXTRACTION, TaskState.DONE, clock.now_s, clock.now_s + 5, outcome)
+            for _ in range(30)
+        ]
+        for task in tasks:
+            await store.add(task, None)
+        assert any(mark in path.read_bytes() for path in tmp_path.iterdir())
+        assert await store.forget(tasks[0].task_id, Technology.EXTRACTION)
+        clock.now_s += 6
+        assert await store.forget_expired() == 29
+        assert not any(mark in path.read_bytes() for path in tmp_path.iterdir())
+
+    with_store(tmp_path / "t.db", work, clock=clock)
+
+
+def test_a_job_that_seems_to_be_held_for_hours_was_held_before_the_clock_was_set_back(tmp_path: Path) -> None:
+    clock = Clock()
+
+    async def work(store: SqliteStore) -> None:
+        pending = Task(uuid.uuid4(), Technology.EXTRACTION, TaskState.PENDING, clock.now_s, NEVER_S, None, 0.0)
+        await store.enqueue(pending, NewJob(ALL, Decision()), None)
+        assert await store.claim(0)
+        clock.now_s -= 2 * 3600
+        assert await store.claim(0)
+
+    with_store(tmp_path / "t.db", work, clock=clock)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from store_engines import (
     FAILED,
     ROW_BYTES,
     Engine,
+    SqliteEngine,
     charge,
     claimed,
     enqueued,
@@ -225,6 +227,16 @@ def test_a_closed_store_and_one_that_was_never_opened_refuse_at_once(engine: Eng
             assert await refusals(calls) == [StoreUnavailableError] * 4
 
     asyncio.run(run())
+
+
+def test_a_store_is_known_by_an_id_of_its_own(engine: Engine, tmp_path: Path) -> None:
+    async def ids(*stores: Store) -> set[str]:
+        return {store.store_id for store in stores}
+
+    (one,) = with_stores(engine, ids, 2)
+    assert with_stores(engine, ids) == {one}
+    (tmp_path / "other").mkdir()
+    assert with_stores(SqliteEngine(tmp_path / "other"), ids).isdisjoint({one, ""})
 
 
 def test_stores_that_open_at_once_on_nothing_all_work(new_engine: Engine) -> None:

@@ -125,6 +125,24 @@ def test_a_job_whose_holder_says_nothing_goes_to_another_and_the_first_is_not_he
     with_stores(engine, work, 2)
 
 
+def test_how_long_a_job_is_held_is_for_its_holder_to_say_not_for_who_claims(engine: Engine) -> None:
+    async def work(patient: Store, hasty: Store) -> None:
+        patient.hold_s, hasty.hold_s = 100.0, 1.0
+        await enqueued(engine, patient, 2)
+        slow, quick = await claimed(patient), await claimed(hasty)
+        engine.pass_time(5)
+        assert (await claimed(hasty)).task_id == quick.task_id
+        assert await hasty.claim(0) is None
+        assert await patient.renew(slow, 0.5)
+        engine.pass_time(99)
+        assert (await claimed(hasty)).task_id == quick.task_id
+        assert await hasty.claim(0) is None
+        engine.pass_time(2)
+        assert (await claimed(patient)).task_id == slow.task_id
+
+    with_stores(engine, work, 2)
+
+
 def test_a_holder_that_is_late_keeps_a_job_that_nobody_has_taken(engine: Engine) -> None:
     async def work(store: Store) -> None:
         await enqueued(engine, store)

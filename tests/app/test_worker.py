@@ -45,7 +45,6 @@ class Bench:
     def __init__(self, folder: Path, limits: ExtractionLimits, licence: Licence | None) -> None:
         self.store = SqliteStore(folder / "tasks.db", 10**8)
         self.spool = Spool(folder / "media", 10**9, 10**8)
-        self.spool.open()
         self.process = ExtractionProcess(DEFAULT_MODEL, limits)
         self.admission = Admission(None, licence)
         self.worker = self.new_worker()
@@ -73,7 +72,7 @@ class Bench:
         return await self.task_when(task_id, lambda task: task.state.is_finished)
 
     def files(self) -> set[str]:
-        return {path.name for path in (self.spool.path(uuid.uuid4()).parent).iterdir()} - {".turn"}
+        return {path.name for path in self.spool.path(uuid.uuid4()).parent.glob("*.media")}
 
     async def kill_process(self) -> None:
         """Kill the process that works, as a decoder that crashes would."""
@@ -103,6 +102,7 @@ def with_bench(
     async def run() -> None:
         bench = Bench(folder, limits, licence)
         await bench.store.open()
+        bench.spool.open(bench.store.store_id)
         try:
             await use(bench)
         finally:
@@ -155,9 +155,9 @@ def test_a_file_that_kills_its_process_each_time_fails_alone(tmp_path: Path) -> 
         hear = bench.process.hear
 
         async def hear_and_die(path: Path, *more: object) -> object:
-            begun.append(path.name)
+            begun.append(path.stem)
             hearing = asyncio.create_task(hear(path, *more))  # type: ignore[arg-type]
-            if path.name == str(bad):
+            if path.stem == str(bad):
                 await bench.kill_process()
             return await hearing
 
@@ -255,7 +255,7 @@ def test_a_task_whose_worker_was_killed_is_done_by_another_and_its_late_word_is_
 def test_a_task_whose_media_are_lost_fails(tmp_path: Path) -> None:
     async def use(bench: Bench) -> None:
         task_id = await bench.enqueue(call())
-        bench.spool.delete(task_id)
+        await bench.spool.delete(task_id)
         async with working(bench.worker):
             task = await bench.end_of(task_id)
         assert isinstance(task.outcome, TaskError)

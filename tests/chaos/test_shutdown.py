@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -44,6 +45,22 @@ def test_a_service_that_is_asked_to_stop_finishes_what_is_under_way(tmp_path: Pa
     assert_gone(processes)
     again = ServerProcess(tmp_path, extractors=0)
     assert again.client.get(location).json()["task"]["state"] == "done"
+    assert again.stop() == 0
+
+
+def test_a_signal_to_all_processes_at_once_costs_no_task_a_try(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path, extractors=1)
+    location = begun(server.client)
+    processes = descendants(server.process.pid)
+    for pid in [server.process.pid, *processes]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    assert server.stop() == 0
+    assert_gone(processes)
+    assert "died" not in server.log_path.read_text()
+    again = ServerProcess(tmp_path, extractors=1)
+    done = again.client.get(location, headers={"prefer": "wait=60"}).json()
+    assert done["task"]["state"] == "done"
     assert again.stop() == 0
 
 

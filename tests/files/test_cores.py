@@ -8,6 +8,7 @@ from unittest import mock
 
 import pytest
 
+from voxgender.files import cores
 from voxgender.files.cores import usable_cores
 
 
@@ -23,19 +24,30 @@ def test_without_a_quota_all_cores_of_the_affinity_are_usable(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("told", "cores"), [("200000 100000", 2), ("150000 100000", 2), ("1000 100000", 1), ("9000000 100000", 8)]
+    ("told", "count"), [("200000 100000", 2), ("150000 100000", 2), ("1000 100000", 1), ("9000000 100000", 8)]
 )
-def test_a_quota_of_cgroup_2_bounds_them(tmp_path: Path, told: str, cores: int) -> None:
+def test_a_quota_of_cgroup_2_bounds_them(tmp_path: Path, told: str, count: int) -> None:
     (tmp_path / "cpu.max").write_text(f"{told}\n")
-    assert usable_cores(tmp_path) == cores
+    assert usable_cores(tmp_path) == count
 
 
-@pytest.mark.parametrize(("quota_us", "cores"), [("300000", 3), ("-1", 8)])
-def test_a_quota_of_cgroup_1_bounds_them(tmp_path: Path, quota_us: str, cores: int) -> None:
+@pytest.mark.parametrize(("quota_us", "count"), [("300000", 3), ("-1", 8)])
+def test_a_quota_of_cgroup_1_bounds_them(tmp_path: Path, quota_us: str, count: int) -> None:
     (tmp_path / "cpu").mkdir()
     (tmp_path / "cpu/cpu.cfs_quota_us").write_text(quota_us)
     (tmp_path / "cpu/cpu.cfs_period_us").write_text("100000")
-    assert usable_cores(tmp_path) == cores
+    assert usable_cores(tmp_path) == count
+
+
+def test_a_quota_further_down_bounds_a_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "own"
+    own.write_text("1:name=x:/other\n0::/system.slice/voxgender.service\n")
+    monkeypatch.setattr(cores, "_OWN", own)
+    (tmp_path / "system.slice/voxgender.service").mkdir(parents=True)
+    (tmp_path / "system.slice/cpu.max").write_text("500000 100000\n")
+    assert usable_cores(tmp_path) == 5
+    (tmp_path / "system.slice/voxgender.service/cpu.max").write_text("300000 100000\n")
+    assert usable_cores(tmp_path) == 3
 
 
 @pytest.mark.parametrize("told", ["", "x y", "1", "5 0"])

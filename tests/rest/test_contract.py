@@ -283,7 +283,11 @@ def test_404_for_a_task_whose_time_is_over(tmp_path: Path) -> None:
 
 def test_405_names_the_allowed_methods(client: httpx.Client) -> None:
     task_path = post(client, GOOD).headers["location"]
-    for method, path, allowed in (("GET", PATH, "POST"), ("PUT", task_path, "GET"), ("POST", "/livez", "GET")):
+    for method, path, allowed in (
+        ("GET", PATH, "POST"),
+        ("PUT", task_path, "DELETE, GET"),
+        ("POST", "/livez", "GET, HEAD"),
+    ):
         answer = client.request(method, path)
         check_error(answer, 405, "method.invalid", None)
         assert answer.headers["allow"] == allowed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 import voxgender
 from recordings import call, recording, voice
@@ -20,6 +23,7 @@ from voxgender.core.voiceprint import decode_voiceprint
 from voxgender.files.extraction import Extractor
 from voxgender.files.models import extractor_folder
 from voxgender.files.recording import extract_voiceprint
+from voxgender.rest.media_body import MAX_OTHER_BYTES
 
 GENDER = "/api/technology/gender-identification"
 EXTRACTION = "/api/technology/speaker-identification-voiceprint-extraction"
@@ -120,6 +124,7 @@ def test_the_channels_may_be_chosen_and_mixed(client: httpx.Client) -> None:
     assert identify(client, call(), params={"channels": "1"}) == both[1:]
     assert identify(client, call(), params={"channels": "1,0"}) == both[::-1]
     assert identify(client, call(), params={"channels": ""}) == both
+    assert identify(client, call(), params={"channels": ["1", "0"]}) == both[::-1]
     (mixed,) = identify(client, call(), params={"channel_mode": "mix"})
     assert mixed["channel_number"] == 0
     (first,) = identify(client, call(), params={"channel_mode": "mix", "channels": "0"})
@@ -144,6 +149,13 @@ def test_the_parameters_may_come_in_the_body_instead_of_the_query(client: httpx.
     assert in_body == in_query
     as_text = identify(client, call(), parts={"config": (None, json.dumps({**config, "channels": "1"}))})
     assert as_text == in_body
+
+
+def test_what_the_config_says_goes_before_the_query_and_its_nulls_say_nothing(client: httpx.Client) -> None:
+    query = {"channels": "0", "max_speech_length": 1}
+    config = json.dumps({"channels": [1], "range_to": None, "max_speech_length": None})
+    (told,) = identify(client, call(), params=query, parts={"config": (None, config)})
+    assert (told["channel_number"], told["speech_length"]) == (1, 1)
 
 
 def test_a_decision_may_be_asked_for_and_stays_with_the_task(client: httpx.Client) -> None:
@@ -225,10 +237,128 @@ def test_a_parameter_that_cannot_be_is_refused_with_its_name(client: httpx.Clien
         assert body["detail"][0]["location"][: len(where) + 1] == [*where, name]
 
 
-def test_a_config_that_is_no_json_object_is_refused(client: httpx.Client) -> None:
-    for config in ("{", "[]", "\x00", ""):
-        status, body = refusal(client, GENDER, call(), parts={"config": (None, config)})
-        assert (status, body["detail"][0]["location"][:2]) == (422, ["body", "config"])
+@pytest.mark.parametrize("config", [b"{", b"[]", b"\x00", b"", b"not json", b"\xff", b"[" * 60_000, b'{"x":"\\ud800"}'])
+def test_a_config_that_is_no_json_object_is_refused(client: httpx.Client, config: bytes) -> None:
+    status, body = refusal(client, GENDER, b"", parts={"config": (None, config)})
+    (detail,) = body["detail"]
+    assert (status, detail["location"]) == (422, ["body", "config"])
+    # It is told back as text, not as Python writes bytes.
+    assert detail["message"].startswith(f"config is {config.decode(errors='replace')[:40]!r}: ")
+
+
+def test_an_unknown_key_of_the_config_is_refused_with_its_name(client: httpx.Client) -> None:
+    for value in ([1], None):
+        config = json.dumps({"channels": [0], "chanels": value})
+        status, body = refusal(client, GENDER, b"", parts={"config": (None, config)})
+        (detail,) = body["detail"]
+        assert (status, detail["location"], detail["type"]) == (422, ["body", "config", "chanels"], "value.unknown")
+        assert detail["message"] == f"chanels is '{json.dumps(value)}': there is no such parameter."
+
+
+def test_an_unknown_name_in_the_query_is_ignored_however_often_it_is_said(client: httpx.Client) -> None:
+    told = identify(client, call(), params={"chanels": ["1", "2"], "channels": "0", "male_priors": "9"})
+    assert [one["channel_number"] for one in told] == [0]
+
+
+@pytest.mark.parametrize("name", ["channel_mode", "range_from", "range_to", "max_speech_length", "male_prior"])
+def test_a_parameter_that_the_query_says_twice_is_refused_with_its_name(client: httpx.Client, name: str) -> None:
+    value = "mix" if name == "channel_mode" else "0.5"
+    status, body = refusal(client, GENDER, b"", params={name: [value, value]})
+    (detail,) = body["detail"]
+    assert (status, detail["location"], detail["type"]) == (422, ["query", name], "value.repeated")
+
+
+def test_a_channel_that_cannot_be_is_refused_with_its_place_and_the_name_of_the_list(client: httpx.Client) -> None:
+    status, body = refusal(client, GENDER, b"", params={"channels": ["0", "a"]})
+    (detail,) = body["detail"]
+    assert (status, detail["location"]) == (422, ["query", "channels", 1])
+    assert detail["message"].startswith("channels[1] is 'a': ")
+    status, body = refusal(client, GENDER, b"", parts={"config": (None, '{"channels": [0, 1, null]}')})
+    (detail,) = body["detail"]
+    assert (status, detail["location"]) == (422, ["body", "config", "channels", 2])
+    assert detail["message"].startswith("channels[2] is 'null': ")
+
+
+def test_extraction_decides_nothing_so_it_ignores_what_is_said_of_the_decision(client: httpx.Client) -> None:
+    decision = {"male_prior": 7, "min_probability": "x"}
+    more = {"params": decision, "parts": {"config": (None, json.dumps(decision))}}
+    assert client.delete(start(client, EXTRACTION, b"", **more).headers["location"]).status_code == 204
+
+
+IMPOSSIBLE = {
+    "channel_mode": "both",
+    "channels": "a",
+    "range_from": "-1",
+    "range_to": "-1",
+    "max_speech_length": "0",
+    "male_prior": "1",
+    "min_probability": "0",
+    "offset": "-1",
+    "limit": "0",
+}
+"""A value for each parameter that any operation has; one that reads it refuses the value."""
+
+
+@pytest.mark.parametrize("path", [GENDER, EXTRACTION])
+@pytest.mark.parametrize("method", ["post", "get", "delete"])
+def test_the_documented_parameters_are_exactly_those_that_are_read(
+    client: httpx.Client, path: str, method: str
+) -> None:
+    template = path if method == "post" else f"{path}/{{task_id}}"
+    silence = recording(np.zeros(1600, np.float32))
+    documented = client.get("/openapi.json").json()["paths"][template][method]["parameters"]
+
+    def named(place: str) -> set[str]:
+        return {one["name"] for one in documented if one["in"] == place}
+
+    def ask(**more: Any) -> httpx.Response:
+        url = path
+        if method != "post":
+            url = start(client, path, silence).headers["location"]
+        elif "headers" not in more:
+            more["files"] = {"file": b""}
+        return client.request(method, url, **more)
+
+    read = {name for name, value in IMPOSSIBLE.items() if ask(params={name: value}).status_code == 422}
+    assert named("query") == read
+    headers = {
+        name for name in ("x-correlation-id", "x-request-id") if ask(headers={name: "a" * 129}).status_code == 400
+    }
+    answer = ask(headers={"prefer": "wait=20", "if-none-match": "*"})
+    headers |= {"prefer"} if "preference-applied" in answer.headers else set()
+    headers |= {"if-none-match"} if answer.status_code == 304 else set()
+    assert named("header") == headers
+    assert named("path") == (set() if method == "post" else {"task_id"})
+
+
+def test_a_channel_list_is_documented_as_the_text_that_it_is(client: httpx.Client) -> None:
+    for path in (GENDER, EXTRACTION):
+        parameters = client.get("/openapi.json").json()["paths"][path]["post"]["parameters"]
+        (channels,) = (one["schema"] for one in parameters if one["name"] == "channels")
+        assert (channels["type"], channels["default"]) == ("string", "")
+        assert not {"items", "maxItems"} & channels.keys()
+
+
+def test_a_poll_tells_all_channels_whatever_its_query_says(client: httpx.Client) -> None:
+    location = (started := start(client, GENDER, call())).headers["location"]
+    told = finished(client, started)
+    for query in ({"offset": "1"}, {"limit": "1"}, {"offset": "x", "limit": "0"}):
+        assert client.get(location, params=query).json() == told
+
+
+def test_unknown_paths_and_methods_are_refused_in_the_contract_s_body(client: httpx.Client) -> None:
+    for path in (GENDER, EXTRACTION):
+        location = start(client, path, b"").headers["location"]
+        for method, url, allowed in (("GET", path, "POST"), ("PUT", location, "DELETE, GET")):
+            answer = client.request(method, url)
+            assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+            message = f"The method {method} is not allowed here."
+            assert answer.json() == {"type": "method.invalid", "message": message, "detail": []}
+        for url in (f"{path}/", f"{location}/x"):
+            answer = client.get(url)
+            assert answer.status_code == 404
+            message = "There is nothing at this path."
+            assert answer.json() == {"type": "resource.not-found", "message": message, "detail": []}
 
 
 def test_a_file_that_is_too_large_is_refused_with_its_size(client: httpx.Client) -> None:
@@ -244,6 +374,47 @@ def test_a_file_that_is_too_large_is_refused_with_its_size(client: httpx.Client)
     assert detail["context"]["max_file_size"] == MAX_FILE_BYTES
     assert detail["context"]["file_size"] > MAX_FILE_BYTES
     assert detail["context"]["size_unit"] == "bytes"
+
+
+@pytest.mark.parametrize("file_bytes", [MAX_FILE_BYTES, MAX_FILE_BYTES - 1])
+def test_a_file_of_the_maximum_is_taken_whatever_stands_in_the_body_besides(
+    client: httpx.Client, file_bytes: int
+) -> None:
+    config = '{"channels": [0]}'.ljust(60_000)
+    started = start(client, GENDER, bytes(file_bytes), parts={"config": (None, config)})
+    assert started.status_code == 202
+    assert client.delete(started.headers["location"]).status_code == 204
+
+
+def test_a_body_that_no_file_may_fill_is_refused_before_it_comes(client: httpx.Client) -> None:
+    declared_bytes = MAX_FILE_BYTES + MAX_OTHER_BYTES + 1
+    head = (
+        f"POST {GENDER} HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=x\r\n"
+        f"content-length: {declared_bytes}\r\n\r\n"
+    )
+    with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=10) as connection:
+        connection.sendall(head.encode())
+        answer = b""
+        while not answer.endswith(b"]}"):
+            piece = connection.recv(65_536)
+            assert piece, "the connection was closed within the answer"
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    (detail,) = json.loads(answer.partition(b"\r\n\r\n")[2])["detail"]
+    assert (detail["type"], detail["context"]["file_size"]) == ("media.too-large", declared_bytes)
+
+
+@given(name=st.binary(max_size=100))
+@example(name="Müller.wav".encode("latin-1"))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_file_may_have_any_name_in_any_encoding(client: httpx.Client, name: bytes) -> None:
+    quoted = name.translate(None, b'"\\\r\n')
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="' + quoted + b'"\r\n\r\n'
+    started = client.post(
+        GENDER, content=head + b"a\r\n--x--\r\n", headers={"content-type": "multipart/form-data; boundary=x"}
+    )
+    assert started.status_code == 202
+    assert client.delete(started.headers["location"]).status_code == 204
 
 
 def test_a_file_of_unknown_size_is_refused_once_it_is_too_large(client: httpx.Client) -> None:
@@ -277,20 +448,34 @@ def test_a_file_of_unknown_size_is_refused_once_it_is_too_large(client: httpx.Cl
             422,
             ["body", "file"],
         ),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\na\r\n' * 17 + b"--x--\r\n",
+            400,
+            ["body"],
+        ),
+        ("multipart/form-data; boundary=x", b"--x\r\n\xff\r\n\r\na\r\n--x--\r\n", 400, ["body"]),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="file"\r\nContent-Length: \xb2\r\n\r\na\r\n--x--\r\n',
+            400,
+            ["body"],
+        ),
     ],
-    ids=["json", "no boundary", "text", "nothing", "cut off", "no file", "two files"],
+    ids=["json", "no boundary", "text", "nothing", "cut off", "no file", "two files", "many parts", "no name", "size"],
 )
 def test_a_body_that_is_not_as_it_must_be_is_refused(
     client: httpx.Client, server: ServerProcess, kind: str, body: bytes, status: int, location: list[str]
 ) -> None:
     answer = client.post(GENDER, content=body, headers={"content-type": kind})
-    assert (answer.status_code, answer.json()["detail"][0]["location"]) == (status, location)
+    (detail,) = answer.json()["detail"]
+    assert (answer.status_code, detail["location"]) == (status, location)
+    assert "Error(" not in detail["message"]
     assert spooled(server) == []
 
 
 def spooled(server: ServerProcess) -> list[str]:
-    folder = server.log_path.parent / "tasks.db-media"
-    return [path.name for path in folder.iterdir() if path.name != ".turn"]
+    return [path.stem for path in (server.log_path.parent / "tasks.db-media").glob("*.media")]
 
 
 def test_no_media_are_left_after_their_tasks(client: httpx.Client, server: ServerProcess) -> None:

@@ -7,8 +7,9 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -27,6 +28,8 @@ NICENESS: Final = 10
 """Work on media gives way to requests, which are small."""
 _ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """For the libraries of linear algebra, which would otherwise take all cores in each process."""
+_NOT_OURS: Final = (signal.SIGINT, signal.SIGTERM)
+"""Ctrl-C goes to all processes of a terminal, and SIGTERM often to all of a service; the worker ends this process."""
 _SPAWN: Final = multiprocessing.get_context("spawn")
 
 
@@ -109,7 +112,8 @@ class ExtractionProcess:
             self._process = _SPAWN.Process(target=_serve, args=(theirs, self._model, self._limits), daemon=True)
             # A child inherits them; they are read when it loads the library, so this process cannot say it later.
             os.environ.update(_ONE_THREAD)
-            self._process.start()
+            with _undisturbed():
+                self._process.start()
             # With their end open in their process alone, its death can be read on ours.
             theirs.close()
         return self._pipe
@@ -124,6 +128,19 @@ class ExtractionProcess:
         return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
 
 
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold back the signals that a process is to ignore: one that is started meanwhile has them held back for good."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _NOT_OURS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(pipe: Connection, model: str, limits: ExtractionLimits) -> None:
     """Be the process: hear what the pipe names, one recording after another, until it ends."""
     _give_way(limits)
@@ -134,8 +151,8 @@ def _serve(pipe: Connection, model: str, limits: ExtractionLimits) -> None:
 
     try:
         extractor = Extractor(extractor_folder(model), threads=1)
-    except VoxgenderError as error:
-        pipe.send(VoxgenderError(str(error)))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the task gets an answer
+        pipe.send(_told(error, limits))
         return
     while True:
         try:
@@ -152,20 +169,28 @@ def _heard(
 
     try:
         return hear_channels(path, extractor, options, limits.audio, pipe.send)
-    except InputError as error:
-        return error.without_origin()
     except Exception as error:  # noqa: BLE001 - whatever it is, the task gets an answer and the process lives
-        if isinstance(error, MemoryError) or "bad_alloc" in str(error) or "allocate memory" in str(error):
-            return TaskLimitError(f"the work took more than {limits.memory_bytes} bytes of memory")
-        # Only the kind is told: a library's message may hold parts of the file.
-        return VoxgenderError(f"the work ended in an error of the kind {type(error).__name__}")
+        return _told(error, limits)
+
+
+def _told(error: Exception, limits: ExtractionLimits) -> VoxgenderError:
+    """Return what is told of an error; it goes through a pipe."""
+    if isinstance(error, MemoryError) or "bad_alloc" in str(error) or "allocate memory" in str(error):
+        return TaskLimitError(f"the work took more than {limits.memory_bytes} bytes of memory")
+    if isinstance(error, InputError):
+        return error.without_origin()
+    if isinstance(error, VoxgenderError):
+        return VoxgenderError(str(error))
+    # Only the kind is told: a library's message may hold parts of the file.
+    return VoxgenderError(f"the work ended in an error of the kind {type(error).__name__}")
 
 
 def _give_way(limits: ExtractionLimits) -> None:
     """Bound what this process takes, and keep what libraries print to themselves."""
-    # Ctrl-C goes to all processes of a terminal; it is for the worker to end this one.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in _NOT_OURS:
+        signal.signal(number, signal.SIG_IGN)
     nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     os.close(nowhere)
     if os.name != "posix":

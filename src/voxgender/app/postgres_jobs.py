@@ -17,7 +17,7 @@ from psycopg import AsyncConnection
 
 from voxgender.app.job import Job
 from voxgender.app.outcome import outcome_bytes
-from voxgender.app.postgres_queue import KIND, KINDS, queue_on, queued_job, task_of
+from voxgender.app.postgres_queue import AT_ONCE, KIND, KINDS, hold, queue_on, queued_job, task_of
 from voxgender.app.postgres_room import count
 from voxgender.app.store import MAX_TRIES, WORKER_LOST
 from voxgender.app.task import Outcome, TaskState, Technology
@@ -52,40 +52,41 @@ async def claim_job(connection: AsyncConnection, hold_s: float, lost_expires_s: 
 
     Args:
         connection: In a transaction.
-        hold_s: Seconds without a word of its holder after which a job is taken from it.
+        hold_s: Seconds for which it is held.
         lost_expires_s: When a task that fails here is forgotten.
     """
-    queue, hold = queue_on(connection), uuid.uuid4()
-    while jobs := await queue.dequeue(1, KINDS, QueueManagerId(hold), None, timedelta(seconds=hold_s)):
+    queue, mark = queue_on(connection), uuid.uuid4()
+    while jobs := await queue.dequeue(1, KINDS, QueueManagerId(mark), None, AT_ONCE):
         task_id = task_of(jobs[0])
-        row = await (await connection.execute(_CLAIM, [hold.hex, task_id, jobs[0].id])).fetchone()
+        row = await (await connection.execute(_CLAIM, [mark.hex, task_id, jobs[0].id])).fetchone()
         if row is None:
             await queue.log_jobs([(jobs[0], "canceled", None)])
             continue
         technology, options, male_prior, min_probability, tries = row
         if tries > MAX_TRIES:
             await queue.log_jobs([(jobs[0], "exception", None)])
-            lost_bytes = await _end_task(connection, task_id, hold.hex, TaskState.FAILED, WORKER_LOST, lost_expires_s)
+            lost_bytes = await _end_task(connection, task_id, mark.hex, TaskState.FAILED, WORKER_LOST, lost_expires_s)
             await count(connection, 0, lost_bytes)
             continue
+        await hold(connection, jobs[0].id, hold_s)
         return Job(
             task_id,
             Technology(technology),
             msgspec.json.decode(options, type=MediaOptions),
             Decision(male_prior, min_probability),
             tries,
-            hold.hex,
+            mark.hex,
         )
     return None
 
 
-async def renew_job(connection: AsyncConnection, job: Job, progress: float) -> None:
-    """Hold a job for longer.
+async def renew_job(connection: AsyncConnection, job: Job, progress: float, hold_s: float) -> None:
+    """Hold a job for so long from now on.
 
     Raises:
         NotHeldError: Where it is not held.
     """
-    await queue_on(connection).update_heartbeat([queued_job(await _job_id(connection, job)).id])
+    await hold(connection, await _job_id(connection, job), hold_s)
     renew = "UPDATE voxgender.task SET progress = %s WHERE task_id = %s AND hold = %s"
     _check((await connection.execute(renew, [progress, job.task_id, job.hold])).rowcount)
 

@@ -82,8 +82,8 @@ class PostgresPool:
         self._pool: AsyncConnectionPool[AsyncConnection] | None = None
         self._checking: asyncio.Task[None] | None = None
 
-    async def open(self) -> None:
-        """Create or upgrade the tables and connect.
+    async def open(self) -> str:
+        """Create or upgrade the tables and connect; return what tells this store from all others.
 
         Raises:
             SettingsError: Where the server cannot be reached for some seconds, or its tables cannot be used.
@@ -92,7 +92,7 @@ class PostgresPool:
         while True:
             try:
                 async with await AsyncConnection.connect("", autocommit=True, **self._options) as connection:
-                    await prepare(connection)
+                    store_id = await prepare(connection)
                 break
             except SettingsError as error:
                 raise refusal(self._url, str(error)) from None
@@ -116,6 +116,7 @@ class PostgresPool:
             name="store",
         )
         await self._pool.open()
+        return store_id
 
     async def close(self) -> None:
         """Close all connections; those that are lent are waited for."""

@@ -7,6 +7,7 @@ row first: the claim locks them in that order, and so nobody waits for anybody i
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -25,9 +26,12 @@ KIND: Final = QueueEntrypoint("media")
 """What all our jobs are to the queue."""
 WAITING: Final = """
     SELECT EXISTS (SELECT FROM voxgender.pgqueuer WHERE status = 'queued')
-        OR EXISTS (SELECT FROM voxgender.pgqueuer WHERE status = 'picked' AND heartbeat < now() - %s)
+        OR EXISTS (SELECT FROM voxgender.pgqueuer WHERE status = 'picked' AND heartbeat < now())
 """
-"""Whether a job waits, or its holder has said nothing for so long; far cheaper than a claim."""
+"""Whether a job waits, or nobody holds it any more; far cheaper than a claim."""
+AT_ONCE: Final = timedelta(0)
+"""After which time a heartbeat is stale: it is the time until which a job is held, which its holder alone decides."""
+_HOLD: Final = "UPDATE voxgender.pgqueuer SET heartbeat = now() + make_interval(secs => %s) WHERE id = %s"
 KINDS: Final = {KIND: EntrypointExecutionParameter(concurrency_limit=0)}
 """The same, to be claimed without a bound."""
 
@@ -66,6 +70,14 @@ def queue_on(connection: AsyncConnection) -> Queries:
 def queued_job(job_id: int) -> QueuedJob:
     """Return a job as the queue wants it back; of all its values it reads the id alone."""
     return QueuedJob.model_construct(id=JobId(job_id))  # type: ignore[call-arg]
+
+
+async def hold(connection: AsyncConnection, job_id: int, hold_s: float) -> None:
+    """Let a job be held for so long from now on.
+
+    The queue's own heartbeat tells when its holder was last alive, and who claims would decide how old that may be.
+    """
+    await connection.execute(_HOLD, [hold_s, job_id])
 
 
 async def clear_log(connection: AsyncConnection) -> None:

@@ -18,6 +18,11 @@ SHARDS: Final = 16
 _LOCK: Final = 0x766F7867656E6472
 """``voxgendr``: held while the tables are made."""
 
+_CREATE_VERSION: Final = """CREATE TABLE voxgender.version (
+    tables integer NOT NULL,
+    queue text NOT NULL,
+    store_id uuid NOT NULL DEFAULT gen_random_uuid()
+)"""
 _VERSIONS: Final[tuple[tuple[LiteralString, ...], ...]] = (
     (
         # A task that is not finished has a job in the queue, options, and a hold while somebody has claimed it.
@@ -68,13 +73,16 @@ _VERSIONS: Final[tuple[tuple[LiteralString, ...], ...]] = (
 SCHEMA_VERSION: Final = len(_VERSIONS)
 
 
-async def prepare(connection: AsyncConnection) -> None:
+async def prepare(connection: AsyncConnection) -> str:
     """Create the tables, ours and the queue's, or bring those of an earlier version to the present one.
 
     Whoever comes at the same time waits and then finds them made.
 
     Args:
         connection: In autocommit mode; it is closed afterwards, which lets go of the lock.
+
+    Returns:
+        What tells this store from all others.
 
     Raises:
         SettingsError: Where the tables are another program's, or those of a later version; it tells the reason alone.
@@ -93,7 +101,9 @@ async def prepare(connection: AsyncConnection) -> None:
                 await connection.execute(statement)
         if version == 0:
             await queue_on(connection).install(create_schema=False)
-            await connection.execute("INSERT INTO voxgender.version VALUES (%s, %s)", [SCHEMA_VERSION, here])
+            await connection.execute(
+                "INSERT INTO voxgender.version (tables, queue) VALUES (%s, %s)", [SCHEMA_VERSION, here]
+            )
         else:
             await connection.execute("UPDATE voxgender.version SET tables = %s", [SCHEMA_VERSION])
     # An earlier replica that starts while a later one runs does not take the queue's tables back.
@@ -101,6 +111,8 @@ async def prepare(connection: AsyncConnection) -> None:
         # Not in a transaction: some of its steps need what others have committed.
         await queue_on(connection).apply_upgrade()
         await connection.execute("UPDATE voxgender.version SET queue = %s", [here])
+    row = await (await connection.execute("SELECT store_id FROM voxgender.version")).fetchone()
+    return row[0].hex if row else ""
 
 
 async def _versions(connection: AsyncConnection) -> tuple[int, str]:
@@ -115,7 +127,7 @@ async def _versions(connection: AsyncConnection) -> tuple[int, str]:
             query = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'voxgender')"
             if (await (await connection.execute(query)).fetchone() or (False,))[0]:
                 raise SettingsError("its schema voxgender has tables of another program")
-            await connection.execute("CREATE TABLE voxgender.version (tables integer NOT NULL, queue text NOT NULL)")
+            await connection.execute(_CREATE_VERSION)
         row = await (await connection.execute("SELECT tables, queue FROM voxgender.version")).fetchone()
     return row or (0, "")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
@@ -76,6 +75,7 @@ class PostgresStore:
 
     def __init__(self, url: str, capacity_bytes: int, hold_s: float = 12.0) -> None:
         self.hold_s = hold_s
+        self.store_id = ""
         self._url = url
         self._capacity_bytes = capacity_bytes
         self._pool = PostgresPool(url)
@@ -91,7 +91,7 @@ class PostgresStore:
         Raises:
             SettingsError: Where the database cannot be reached or used.
         """
-        await self._pool.open()
+        self.store_id = await self._pool.open()
 
     async def close(self) -> None:
         """Commit what waits and close the connections."""
@@ -201,7 +201,7 @@ class PostgresStore:
     async def claim(self, lost_expires_s: float) -> Job | None:
         """Return the job that has waited longest, which is the caller's now."""
         async with self._pool.connection() as connection:
-            waiting = await (await connection.execute(WAITING, [timedelta(seconds=self.hold_s)])).fetchone()
+            waiting = await (await connection.execute(WAITING)).fetchone()
             if not waiting or not waiting[0]:
                 return None
         async with self._pool.transaction() as connection:
@@ -211,7 +211,7 @@ class PostgresStore:
         """Say that a job's holder is alive; return whether the job is still its own."""
         try:
             async with self._pool.transaction() as connection:
-                await renew_job(connection, job, progress)
+                await renew_job(connection, job, progress, self.hold_s)
         except NotHeldError:
             return False
         return True

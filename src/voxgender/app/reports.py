@@ -14,7 +14,7 @@ async def next_report(reports: Connection) -> object:
     try:
         await is_there.wait()
         return reports.recv()
-    except (EOFError, ConnectionResetError):
+    except (EOFError, OSError):  # the latter at an end in the middle of a report
         return None
     finally:
         loop.remove_reader(reports.fileno())

@@ -10,21 +10,19 @@ from typing import Final
 import structlog
 
 from voxgender.app.admission import Admission
+from voxgender.app.assembly import licence_of, scorer_of, spool_of, store_of
 from voxgender.app.job import NewJob
-from voxgender.app.licence import read_licence
 from voxgender.app.rate_storage import shared_windows
 from voxgender.app.settings import Settings
 from voxgender.app.spool import Spool, Upload
 from voxgender.app.store import Store
-from voxgender.app.stores import spool_of, store_of
 from voxgender.app.task import NEVER_S, Task, TaskState, Technology
 from voxgender.app.waiting import answer
 from voxgender.core.decision import Decision
-from voxgender.core.errors import ModelError, RequestValidationError, SettingsError, TaskNotFoundError
+from voxgender.core.errors import RequestValidationError, SettingsError, TaskNotFoundError
 from voxgender.core.media import MediaOptions
 from voxgender.core.scorer import Scorer
 from voxgender.core.scoring import FEW_ITEMS, Scoring, settle
-from voxgender.files.heads import load_scorer
 
 TOGETHER: Final = 128
 """Most small lists that are scored together."""
@@ -65,11 +63,7 @@ class Service:
         Raises:
             SettingsError: Where the licence file or the model cannot be used.
         """
-        licence = read_licence(settings.licence_file) if settings.licence_file else None
-        try:
-            scorer = load_scorer(settings.model)
-        except ModelError as error:
-            raise SettingsError(f"VOXGENDER_MODEL (--model) is {settings.model}: {error}") from None
+        licence, scorer = licence_of(settings), scorer_of(settings)
         admission = Admission(settings.rate_limit, licence, shared_windows(settings))
         return cls(settings, scorer, store_of(settings), spool_of(settings), admission)
 
@@ -86,7 +80,7 @@ class Service:
         """
         await self.store.open()
         try:
-            self.spool.open()
+            self.spool.open(self.store.store_id)
         except SettingsError:
             await self.store.close()
             raise
@@ -146,8 +140,8 @@ class Service:
 
         Raises:
             LicenceExpiredError: Where the licence has ended.
-            MediaTooLargeError: Where the file is larger than the settings allow.
             StorageFullError: Where the spool has no room for it.
+            VoxgenderError: Where the spool cannot be used.
         """
         self.admission.charge("audio_s", 0, time.time())
         return await self.spool.begin(uuid.uuid4(), declared_bytes)
@@ -208,7 +202,7 @@ class Service:
         """
         if not await self.store.forget(task_id, technology):
             raise _not_found(task_id)
-        self.spool.delete(task_id)
+        await self.spool.delete(task_id)
         log.info("task deleted", task_id=str(task_id))
 
     async def _settle_with_others(self, scoring: Scoring) -> None:

@@ -18,13 +18,16 @@ from voxgender.app.task import Outcome, TaskState, Technology
 from voxgender.core.decision import Decision
 from voxgender.core.media import MediaOptions
 
-WAITING: Final = "SELECT 1 FROM job WHERE held_until_s <= ? LIMIT 1"
+MAX_HOLD_S: Final = 3600.0
+"""Nobody holds a job for longer without a word; what seems to be held for longer was held before the clock was set."""
+_FREE: Final = f"(held_until_s <= ?1 OR held_until_s > ?1 + {MAX_HOLD_S})"
+WAITING: Final = f"SELECT 1 FROM job WHERE {_FREE} LIMIT 1"  # noqa: S608 - constants
 """Whether a job waits at a time; this needs no turn to write."""
 
-_NEXT: Final = """
+_NEXT: Final = f"""
     SELECT place, tries, job.task_id, technology, options, male_prior, min_probability
-    FROM job JOIN task USING (task_id) WHERE held_until_s <= ? ORDER BY place LIMIT 1
-"""
+    FROM job JOIN task USING (task_id) WHERE {_FREE} ORDER BY place LIMIT 1
+"""  # noqa: S608 - constants
 _HELD: Final = "task_id = ? AND hold = ?"
 
 

@@ -43,6 +43,8 @@ _VERSIONS: Final[tuple[tuple[str, ...], ...]] = (
             hold TEXT NOT NULL,
             held_until_s REAL NOT NULL
         )""",
+        "CREATE TABLE identity (store_id TEXT NOT NULL)",
+        "INSERT INTO identity VALUES (lower(hex(randomblob(16))))",
     ),
 )
 """What makes each version of the one before. A new version is added at the end; what is here stays as it is."""

@@ -48,7 +48,10 @@ _T = TypeVar("_T")
 _Row = tuple[bytes, str, float, float, float, float, int, bytes, str, float]
 _Refusal = Exception | None
 _STORED_BYTES: Final = 6
-_ROW_MARKS: Final = f"({', '.join('?' * 10)})"
+_COLUMNS: Final = (
+    "task_id, state, created_s, expires_s, male_prior, min_probability, stored_bytes, result, technology, progress"
+)
+_ROW_MARKS: Final = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 ROW_BYTES: Final = 256
 """What a task takes up besides its result: its row, its index entries, and its share of the pages' slack."""
@@ -57,7 +60,7 @@ EXPIRE_ROWS: Final = 500
 ADD_ROWS: Final = 128
 """Most tasks stored in one piece of work."""
 READ_WAIT_MS: Final = 200
-"""Longest wait of a read for the file; only the recovery after a crash keeps one waiting at all."""
+"""Longest wait of a read, or of an emptying of the log, for the file; the former waits after a crash alone."""
 CHECK_IN_BYTES: Final = 1024**2
 """So much is written into the log, about, before it is carried over into the file."""
 COMMIT_BYTES: Final = 24 * 1024
@@ -81,6 +84,8 @@ class SqliteStore:
         self, path: Path, capacity_bytes: int, hold_s: float = 12.0, now_s: Callable[[], float] = time.time
     ) -> None:
         self.hold_s = hold_s
+        self.store_id = ""
+        self._has_deleted = False
         self._path = path
         self._capacity_bytes = capacity_bytes
         self._now_s = now_s
@@ -103,11 +108,13 @@ class SqliteStore:
             turn = Turn(self._path.with_name(self._path.name + "-turn"))
             with turn, closing(self._connect()) as first:
                 prepare(first)
+                (self.store_id,) = first.execute("SELECT store_id FROM identity").fetchone()
             self._reader = self._connect()
             self._reader.execute("PRAGMA query_only = ON")
             self._reader.execute(f"PRAGMA busy_timeout = {READ_WAIT_MS}")
             writing = self._connect()
             self._checking_in = self._connect()
+            self._checking_in.execute(f"PRAGMA busy_timeout = {READ_WAIT_MS}")
         except (OSError, sqlite3.Error) as error:
             reason = f"which cannot be used: {error}"
             raise SettingsError(f"VOXGENDER_STORE_URL (--store-url) is sqlite:///{self._path}, {reason}") from None
@@ -160,6 +167,11 @@ class SqliteStore:
         with suppress(sqlite3.Error):
             self._checking_in.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
+    def _empty_log(self) -> None:
+        """Carry the write-ahead log over into the file and empty it: what was deleted is still in it."""
+        with suppress(sqlite3.Error):
+            self._checking_in.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def _insert(self, rows: list[tuple[_Row, Charge | None]], connection: sqlite3.Connection) -> list[_Refusal]:
         """Insert those of the rows that storage and licence allow, and return the refusals of the others."""
         used_bytes = stored_bytes(connection)
@@ -183,7 +195,7 @@ class SqliteStore:
             outcomes.append(None)
         if accepted:
             values = ", ".join([_ROW_MARKS] * len(accepted))
-            insert = f"INSERT INTO task VALUES {values}"  # noqa: S608 - question marks alone
+            insert = f"INSERT INTO task ({_COLUMNS}) VALUES {values}"  # noqa: S608 - question marks alone
             connection.execute(insert, [value for row in accepted for value in row])
             count(connection, len(accepted), sum(row[_STORED_BYTES] for row in accepted))
             write_book(connection, book)
@@ -197,7 +209,7 @@ class SqliteStore:
             if charge is not None:
                 read_book(connection).check_left(charge)
             self._make_room(connection, stored_bytes(connection), row[_STORED_BYTES])
-            connection.execute(f"INSERT INTO task VALUES {_ROW_MARKS}", row)  # noqa: S608 - question marks alone
+            connection.execute(f"INSERT INTO task ({_COLUMNS}) VALUES {_ROW_MARKS}", row)  # noqa: S608 - question marks alone
             insert_job(connection, task.task_id, job.options)
             count(connection, 1, row[_STORED_BYTES])
 
@@ -205,6 +217,7 @@ class SqliteStore:
 
     async def forget(self, task_id: UUID, technology: Technology) -> bool:
         """Delete a task and its job."""
+        self._has_deleted = True
         return await self._write(lambda connection: delete_task(connection, task_id, technology), frees=True)
 
     async def claim(self, lost_expires_s: float) -> Job | None:
@@ -262,7 +275,11 @@ class SqliteStore:
             piece, _ = await self._write(lambda connection: _expire(connection, self._now_s()), frees=True)
             forgotten += piece
             if piece < EXPIRE_ROWS:
-                return forgotten
+                break
+        if forgotten or self._has_deleted:
+            self._has_deleted = False
+            await asyncio.get_running_loop().run_in_executor(self._check_ins, self._empty_log)
+        return forgotten
 
     async def usage(self) -> StoreUsage:
         """Return how full the store is."""
@@ -278,6 +295,8 @@ class SqliteStore:
         try:
             # NORMAL would lose the last commits at a power cut; a task that was told as accepted must not be lost.
             connection.execute("PRAGMA synchronous = FULL")
+            # What is deleted may be a voiceprint; it is written over.
+            connection.execute("PRAGMA secure_delete = ON")
             connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
             connection.execute(f"PRAGMA wal_autocheckpoint = {4 * CHECK_IN_BYTES // PAGE_BYTES}")
         except sqlite3.Error:

@@ -43,13 +43,16 @@ class StoreUsage:
 class Store(Protocol):
     """Keeps tasks durably. Each method is one transaction; what it tells has been committed.
 
-    Each raises ``StoreUnavailableError`` where the store does not work at the moment.
+    Each raises ``StoreUnavailableError`` where the store does not work at the moment, and each that writes
+    ``StorageFullError`` where the disk is full.
 
     Attributes:
         hold_s: Seconds after which a job goes to another worker unless its holder has renewed it.
+        store_id: Tells this store from all others; known once it is open.
     """
 
     hold_s: float
+    store_id: str
 
     async def open(self) -> None:
         """Make the store ready; create or upgrade what it needs."""

@@ -34,8 +34,11 @@ RENEWALS: Final = 6
 """So often a holder says that it is alive in the time after which it is taken for lost: some words may be lost."""
 RETRY_S: Final = 1.0
 """Seconds until a store that does not work is asked again."""
-DRAIN_S: Final = 20.0
-"""Seconds that work under way has to finish once the worker is told to stop; then it is given back."""
+DRAIN_S: Final = 8.0
+"""Seconds that work under way has to finish once the worker is told to stop; then it is given back. Container engines
+kill what has not ended after 10 s."""
+
+MEDIA_LOST: Final = "The media file is not in the spool any more; send it again."
 
 log = structlog.get_logger()
 
@@ -95,18 +98,19 @@ class Worker:
 
     async def _keep_working(self, process: ExtractionProcess) -> None:
         while not self._stopping.is_set():
-            pause_s = LOOK_S
+            job, pause_s = None, LOOK_S
             try:
                 job = await self._store.claim(time.time() + self._task_ttl_s)
-                if job is not None:
-                    await self._do(job, process)
-                    continue
             except VoxgenderError as error:
                 log.warning("no job can be claimed", error=str(error))
                 pause_s = RETRY_S
-            except Exception as error:  # the next job may do
-                log.exception("a job ended in an error", kind=type(error).__name__)
-                pause_s = RETRY_S
+            if job is not None:
+                try:
+                    await self._do(job, process)
+                    continue
+                except Exception:  # the next job may do; this one waits until it is taken for lost
+                    log.exception("work ended in an error", task_id=str(job.task_id))
+                    pause_s = RETRY_S
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause_s)
 
@@ -117,9 +121,7 @@ class Worker:
             log.info("task begun", technology=job.technology.value, tries=job.tries)
             try:
                 ending = await self._ending(job, process)
-                if ending is None:
-                    log.info("task is not ours any more")
-                elif await self._finish(job, ending):
+                if ending is not None and await self._finish(job, ending):
                     log.info("task ended", state=ending.state.value, work_s=round(time.monotonic() - began_s, 3))
             except asyncio.CancelledError:
                 process.close()
@@ -127,10 +129,10 @@ class Worker:
                 raise
 
     async def _ending(self, job: Job, process: ExtractionProcess) -> _Ending | None:
-        """Have a job done; return how it ended, or None where it is no longer ours."""
+        """Have a job done; return how it ended, or None where it is no longer ours, or was given back."""
         path, progress = self._spool.path(job.task_id), 0.0
         if not path.exists():
-            return _Ending(TaskState.FAILED, TaskError("internal", "The media file was lost.", "media.lost"))
+            return _Ending(TaskState.FAILED, TaskError("internal", MEDIA_LOST, "media.lost"))
 
         def take(told: float) -> None:
             nonlocal progress
@@ -140,6 +142,7 @@ class Worker:
         try:
             while not (await asyncio.wait([hearing], timeout=self._store.hold_s / RENEWALS))[0]:
                 if not await self._is_ours(job, progress):
+                    log.info("task is not ours any more")
                     return None
         finally:
             if not hearing.done():
@@ -169,7 +172,7 @@ class Worker:
     async def _is_ours(self, job: Job, progress: float) -> bool:
         try:
             return await self._store.renew(job, progress)
-        except StoreUnavailableError as error:
+        except (StoreUnavailableError, StorageFullError) as error:
             # The job goes on: whether it is still ours is asked again when it ends.
             log.warning("job cannot be renewed", error=str(error))
             return True
@@ -189,7 +192,7 @@ class Worker:
                 await asyncio.sleep(RETRY_S)
             else:
                 if is_ours:
-                    self._spool.delete(job.task_id)
+                    await self._spool.delete(job.task_id)
                 return is_ours
 
     async def _give_back(self, job: Job, *, is_try: bool) -> None:

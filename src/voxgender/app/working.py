@@ -7,6 +7,7 @@ import multiprocessing
 import signal
 import sys
 import threading
+import time
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
 from typing import Final, Self
@@ -14,22 +15,25 @@ from typing import Final, Self
 import structlog
 
 from voxgender.app.admission import Admission
+from voxgender.app.assembly import licence_of, scorer_of, spool_of, store_of
 from voxgender.app.extraction_process import ExtractionLimits, ExtractionProcess
-from voxgender.app.licence import read_licence
 from voxgender.app.logs import configure_logs
 from voxgender.app.settings import Settings
 from voxgender.app.spool import Spool
 from voxgender.app.store import Store
-from voxgender.app.stores import spool_of, store_of
 from voxgender.app.worker import DRAIN_S, Worker
-from voxgender.core.errors import ModelError, SettingsError, VoxgenderError
+from voxgender.core.errors import VoxgenderError
 from voxgender.files.audio_stream import AudioLimits
 from voxgender.files.cores import usable_cores
-from voxgender.files.heads import load_scorer
 
 FIRST_PAUSE_S: Final = 0.2
 LONGEST_PAUSE_S: Final = 30.0
 """Between the death of a worker and its next start; each death doubles the pause until a worker has lived so long."""
+
+LOOK_S: Final = 0.1
+"""Seconds between two looks whether the worker is to stop."""
+SPARE_S: Final = 5.0
+"""Seconds that a worker has to end after its work has."""
 
 _SPAWN: Final = multiprocessing.get_context("spawn")
 
@@ -49,13 +53,14 @@ async def work(settings: Settings) -> None:
     """
     worker, store, spool = _worker_of(settings)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if sys.platform != "win32":
-            loop.add_signal_handler(number, worker.stop)
+    # Ctrl-C goes to all processes of a terminal; a server tells the worker beside it to stop when its time has come.
+    signals = (signal.SIGINT, signal.SIGTERM) if multiprocessing.parent_process() is None else (signal.SIGTERM,)
+    for number in signals:
+        loop.add_signal_handler(number, worker.stop)
     threading.Thread(target=_stop_with_parent, args=(loop, worker), name="parent-watch", daemon=True).start()
-    spool.open()
     await store.open()
     try:
+        spool.open(store.store_id)
         log.info("waiting for jobs", extractors=extractors_of(settings))
         await worker.run()
     finally:
@@ -66,6 +71,9 @@ async def work(settings: Settings) -> None:
 class WorkProcess:
     """A worker beside a server: started again when it dies, and stopped at the end of the context.
 
+    A thread of its own does all that is done to the process, so that its start, its end and the order to stop do not
+    meet.
+
     Args:
         settings: How it is to work; nothing is started where they ask for no extractors.
     """
@@ -73,15 +81,16 @@ class WorkProcess:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._stopping = threading.Event()
-        self._process: SpawnProcess | None = None
-        self._keeper: threading.Thread | None = None
+        self._keeper = threading.Thread(target=self._keep, name="work-keeper", daemon=True)
 
     def start(self) -> None:
         """Start the worker, once the server answers: what keeps a server from its start is told by it alone."""
         if extractors_of(self._settings):
-            self._start()
-            self._keeper = threading.Thread(target=self._keep, name="work-keeper", daemon=True)
             self._keeper.start()
+
+    def stop(self) -> None:
+        """Have the worker finish what is under way, or give it back, and end; this does not wait for it."""
+        self._stopping.set()
 
     def __enter__(self) -> Self:
         return self
@@ -89,45 +98,42 @@ class WorkProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let the worker finish what is under way, or give it back, and end it."""
-        self._stopping.set()
-        if self._process is None or self._keeper is None:
-            return
-        self._process.terminate()
-        self._keeper.join(DRAIN_S + 5)
-        if self._process.is_alive():
-            log.error("worker killed, because it does not end", worker=self._process.pid)
-            self._process.kill()
-            self._process.join()
-
-    def _start(self) -> None:
-        self._process = _SPAWN.Process(target=_work, args=(self._settings,), name="voxgender-work")
-        self._process.start()
+        """Stop the worker and wait for its end."""
+        self.stop()
+        if self._keeper.is_alive():
+            self._keeper.join()
 
     def _keep(self) -> None:
-        """Start the worker again whenever it dies."""
+        """Start the worker, and again whenever it dies, until it is to stop."""
         pause_s = FIRST_PAUSE_S
-        while self._process is not None:
-            self._process.join(LONGEST_PAUSE_S)
+        while not self._stopping.is_set():
+            began_s = time.monotonic()
+            process = _SPAWN.Process(target=_work, args=(self._settings,), name="voxgender-work")
+            process.start()
+            while process.is_alive() and not self._stopping.is_set():
+                process.join(LOOK_S)
             if self._stopping.is_set():
-                self._process.terminate()
-                self._process.join(DRAIN_S)
+                _end(process)
                 return
-            if self._process.is_alive():
+            if time.monotonic() - began_s > LONGEST_PAUSE_S:
                 pause_s = FIRST_PAUSE_S
-                continue
-            log.error("worker died", exit_code=self._process.exitcode, next_start_s=pause_s)
-            if not self._stopping.wait(pause_s):
-                self._start()
+            log.error("worker died", exit_code=process.exitcode, next_start_s=pause_s)
+            self._stopping.wait(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
 
+def _end(process: SpawnProcess) -> None:
+    """Ask a worker to end, and end it if it does not."""
+    process.terminate()
+    process.join(DRAIN_S + SPARE_S)
+    if process.is_alive():
+        log.error("worker killed, because it does not end", worker=process.pid)
+        process.kill()
+        process.join()
+
+
 def _worker_of(settings: Settings) -> tuple[Worker, Store, Spool]:
-    licence = read_licence(settings.licence_file) if settings.licence_file else None
-    try:
-        scorer = load_scorer(settings.model)
-    except ModelError as error:
-        raise SettingsError(f"VOXGENDER_MODEL (--model) is {settings.model}: {error}") from None
+    licence, scorer = licence_of(settings), scorer_of(settings)
     store, spool = store_of(settings), spool_of(settings)
     limits = ExtractionLimits(
         AudioLimits(max_seconds=settings.max_audio_s), settings.task_time_limit_s, settings.task_memory_bytes
@@ -139,7 +145,6 @@ def _worker_of(settings: Settings) -> tuple[Worker, Store, Spool]:
 
 def _work(settings: Settings) -> None:
     """Be the worker beside a server."""
-    # Ctrl-C goes to all processes of a terminal; until it is listened for, the server's word is enough.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     configure_logs(settings.log_level)
     try:

@@ -14,10 +14,10 @@ import click
 import numpy as np
 
 from voxgender import __version__
+from voxgender.app.assembly import store_of
 from voxgender.app.licence import read_licence
 from voxgender.app.settings import SQLITE_PREFIX, Settings, load_settings
 from voxgender.app.store import Store, StoreUsage
-from voxgender.app.stores import store_of
 from voxgender.cli import EXIT_SOME_FAILED
 from voxgender.core.errors import SettingsError, VoxgenderError
 from voxgender.files.heads import load_head

@@ -38,12 +38,12 @@ def _serve(**flags: Any) -> None:
             # What only watches over the workers loads nothing of what they answer with.
             from voxgender.rest.workers import Workers
 
-            Workers(settings, listener, on_listening).run()
+            Workers(settings, listener, on_listening, working.stop).run()
         else:
             from voxgender.app.service import Service
             from voxgender.rest.server import RestServer
 
-            RestServer(Service.of_settings(settings), listener, on_listening).serve()
+            RestServer(Service.of_settings(settings), listener, on_listening, working.stop).serve()
 
 
 command = click.Command(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 _CGROUP: Final = Path("/sys/fs/cgroup")
+_OWN: Final = Path("/proc/self/cgroup")
 
 
 def usable_cores(cgroup: Path = _CGROUP) -> int:
@@ -18,8 +19,19 @@ def usable_cores(cgroup: Path = _CGROUP) -> int:
         cgroup: Where the kernel tells the quota: ``cpu.max`` of cgroup v2, or the files of v1.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _quota(cgroup)
-    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+    quotas = [quota for folder in _folders(cgroup) if (quota := _quota(folder)) is not None]
+    return max(1, min([cores, *(math.ceil(quota) for quota in quotas)]))
+
+
+def _folders(cgroup: Path) -> list[Path]:
+    """Return where a quota may be told: a container sees its own at the top, a service of systemd further down."""
+    folders = [cgroup]
+    with contextlib.suppress(OSError):
+        for line in _OWN.read_text().splitlines():
+            if line.startswith("0::/"):
+                for part in Path(line[3:]).parts[1:]:
+                    folders.append(folders[-1] / part)
+    return folders
 
 
 def _quota(cgroup: Path) -> float | None:

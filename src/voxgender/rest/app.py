@@ -12,6 +12,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp
 
 from voxgender import __version__
@@ -25,6 +26,7 @@ from voxgender.rest.ids import RequestIds
 log = structlog.get_logger()
 
 _TASKS: Final = (voiceprints.router, media.gender_router, media.extraction_router)
+_ROUTERS: Final = (*_TASKS, system.router)
 
 
 def create_app(service: Service) -> ASGIApp:
@@ -49,9 +51,8 @@ def _documented(service: Service) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
-    for router in _TASKS:
+    for router in _ROUTERS:
         app.include_router(router)
-    app.include_router(system.router)
     app.add_exception_handler(VoxgenderError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(RequestValidationError, _answer_parameters)
@@ -84,10 +85,19 @@ async def _answer_http(request: Request, error: Exception) -> Response:
     error = cast(HTTPException, error)
     if error.status_code == 405:
         message = f"The method {request.method} is not allowed here."
-        return error_body(405, "method.invalid", message, headers=error.headers)
+        return error_body(405, "method.invalid", message, headers={"allow": _allowed(request, error)})
     if error.status_code == 404:
         return error_body(404, "resource.not-found", "There is nothing at this path.")
     return error_body(error.status_code, "request.invalid", "Invalid request.", headers=error.headers)
+
+
+def _allowed(request: Request, error: HTTPException) -> str:
+    """Return all methods of a path; the router itself tells of the first route alone."""
+    allowed = {method.strip() for method in (error.headers or {}).get("Allow", "").split(",") if method}
+    for route in (route for router in _ROUTERS for route in router.routes if isinstance(route, APIRoute)):
+        if route.matches(request.scope)[0] is not Match.NONE:
+            allowed.update(route.methods or ())
+    return ", ".join(sorted(allowed))
 
 
 async def _answer_parameters(_: Request, error: Exception) -> Response:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 import msgspec
+from pydantic_core import to_json
 from starlette.responses import Response
 
 from voxgender.core.errors import (
@@ -29,7 +31,13 @@ MAX_DETAILS: Final = 100
 
 MAX_SHOWN: Final = 40
 """Characters of a wrong parameter that are told back."""
-_OUT_OF_RANGE: Final = frozenset({"greater_than", "greater_than_equal", "less_than", "less_than_equal"})
+_OUT_OF_RANGE: Final = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
+_PARAMETER_KINDS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(_OUT_OF_RANGE, "value.out-of-range"),
+    "repeated": "value.repeated",
+    "extra_forbidden": "value.unknown",
+}
+"""What pydantic calls the kinds of errors, and ``repeated``, which is ours; all others are ``value.type``."""
 
 TABLE: Final[Mapping[type[VoxgenderError], tuple[int, str, str]]] = {
     RequestInvalidError: (400, "request.invalid", "Invalid request."),
@@ -68,7 +76,7 @@ def error_body(
 
 
 def parameter_details(errors: Iterable[Mapping[str, Any]]) -> list[Detail]:
-    """Return the details for parameters that FastAPI refuses.
+    """Return the details for parameters that are refused, of the first :data:`MAX_DETAILS` of them.
 
     Args:
         errors: As pydantic tells them: ``type``, ``loc``, ``msg`` and ``input`` of each.
@@ -77,14 +85,13 @@ def parameter_details(errors: Iterable[Mapping[str, Any]]) -> list[Detail]:
         >>> told = {"type": "less_than", "loc": ("query", "p"), "msg": "Input should be less than 1", "input": "2"}
         >>> parameter_details([told])[0]["message"]
         "p is '2': input should be less than 1."
+        >>> told = {"type": "int_parsing", "loc": ("query", "p", 1), "msg": "Input should be a number", "input": "a"}
+        >>> parameter_details([told])[0]["message"]
+        "p[1] is 'a': input should be a number."
     """
     return [
-        detail(
-            error["loc"],
-            f"{error['loc'][-1]} is {str(error['input'])[:MAX_SHOWN]!r}: {error['msg'][0].lower()}{error['msg'][1:]}.",
-            "value.out-of-range" if error["type"] in _OUT_OF_RANGE else "value.type",
-        )
-        for error in errors
+        detail(error["loc"], _parameter_message(error), _PARAMETER_KINDS.get(error["type"], "value.type"))
+        for error in islice(errors, MAX_DETAILS)
     ]
 
 
@@ -95,6 +102,18 @@ def rate_headers(limit: int, remaining: int, reset_s: int) -> dict[str, str]:
         "x-ratelimit-remaining": str(remaining),
         "x-ratelimit-reset": str(reset_s),
     }
+
+
+def _parameter_message(error: Mapping[str, Any]) -> str:
+    """Return what is wrong; a value that is no text is shown as JSON, as it came."""
+    told = error["input"]
+    if not isinstance(told, str):
+        told = (told if isinstance(told, bytes) else to_json(told)).decode(errors="replace")
+    location: tuple[str | int, ...] = error["loc"]
+    last = location[-1]
+    name = f"{location[-2]}[{last}]" if isinstance(last, int) else last[:MAX_SHOWN]
+    words = "there is no such parameter" if error["type"] == "extra_forbidden" else error["msg"]
+    return f"{name} is {told[:MAX_SHOWN]!r}: {words[0].lower()}{words[1:]}."
 
 
 def _headers(error: VoxgenderError) -> dict[str, str]:

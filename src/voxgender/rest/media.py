@@ -13,7 +13,7 @@ from voxgender.app.task import Technology
 from voxgender.rest import schema
 from voxgender.rest.admission import admit, service_of
 from voxgender.rest.media_body import read_media
-from voxgender.rest.media_options import MediaQuery, asked_media
+from voxgender.rest.media_options import GenderQuery, MediaQuery, asked_media
 from voxgender.rest.polling import (
     DELETE_EXTRA,
     DELETE_RESPONSES,
@@ -40,7 +40,7 @@ _BODY: Final[dict[str, Any]] = {
                     "config": {
                         "type": "string",
                         "contentMediaType": "application/json",
-                        "description": "A JSON object with the query's parameters, instead of it.",
+                        "description": "A JSON object with the query's parameters; it goes before the query.",
                     },
                 },
             }
@@ -49,12 +49,13 @@ _BODY: Final[dict[str, Any]] = {
 }
 
 
-def media_router(technology: Technology, tag: str, model: type[BaseModel]) -> APIRouter:
+def media_router(technology: Technology, tag: str, query: type[MediaQuery], model: type[BaseModel]) -> APIRouter:
     """Return the operations of a technology that takes media.
 
     Args:
         technology: Which.
         tag: Its name in the documents.
+        query: The parameters of a new task.
         model: Its answer to a poll.
     """
     router = APIRouter(prefix=path_of(technology), tags=[tag])
@@ -67,19 +68,19 @@ def media_router(technology: Technology, tag: str, model: type[BaseModel]) -> AP
         response_class=Response,
         summary="Start a task for a media file",
         responses=started_responses(technology),
-        openapi_extra={"parameters": [*query_parameters(MediaQuery), *ID_HEADERS], "requestBody": _BODY},
+        openapi_extra={"parameters": [*query_parameters(query), *ID_HEADERS], "requestBody": _BODY},
     )
     async def start(request: Request) -> Response:
         """Take a recording and queue it; it is deleted when the task ends, however it ends."""
         service = service_of(request)
         window = await admit(request, f"submit {technology}")
-        asked_media(request, None, service.decision)  # what is wrong in the query need not wait for the file
+        asked_media(request, None, query, service.decision)  # what is wrong in the query need not wait for the file
         upload, config = await read_media(request, service)
         try:
-            options, decision = asked_media(request, config, service.decision)
+            options, decision = asked_media(request, config, query, service.decision)
             task = await service.submit_media(technology, upload, options, decision)
         except BaseException:
-            upload.discard()
+            await upload.discard()
             raise
         return started(task, window)
 
@@ -88,12 +89,12 @@ def media_router(technology: Technology, tag: str, model: type[BaseModel]) -> AP
         name=f"poll_{name}",
         response_class=Response,
         summary="Poll a task",
-        responses=poll_responses(model),
+        responses=poll_responses(model, in_part=False),
         openapi_extra=poll_extra(),
     )
     async def poll(request: Request) -> Response:
         """Return the task with one result for each channel; its progress, 0 to 1, while it is running."""
-        return await poll_task(request, technology)
+        return await poll_task(request, technology, in_part=False)
 
     @router.delete(
         "/{task_id}",
@@ -112,8 +113,8 @@ def media_router(technology: Technology, tag: str, model: type[BaseModel]) -> AP
 
 
 gender_router: Final = media_router(
-    Technology.GENDER_OF_MEDIA, "Gender identification from media", schema.ChannelsAnswer
+    Technology.GENDER_OF_MEDIA, "Gender identification from media", GenderQuery, schema.ChannelsAnswer
 )
 extraction_router: Final = media_router(
-    Technology.EXTRACTION, "Voiceprint extraction from media", schema.ExtractionAnswer
+    Technology.EXTRACTION, "Voiceprint extraction from media", MediaQuery, schema.ExtractionAnswer
 )

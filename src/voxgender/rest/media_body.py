@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
 from starlette.requests import Request
 
 from voxgender.app.service import Service
@@ -46,10 +46,10 @@ async def read_media(request: Request, service: Service) -> tuple[Upload, bytes 
             await parts.feed(piece)
         return parts.finish()
     except BodyTooLargeError as error:
-        parts.discard()
+        await parts.discard()
         raise MediaTooLargeError(most_bytes, error.body_bytes or parts.received_bytes) from None
     except BaseException:
-        parts.discard()
+        await parts.discard()
         raise
 
 
@@ -58,8 +58,9 @@ class _Parts:
 
     def __init__(self, request: Request, service: Service) -> None:
         self._service = service
-        self._declared_bytes = _declared_bytes(request)
-        self._parser = PushMultipartParser(_boundary(request), max_segment_count=MAX_PARTS)
+        self._declared_bytes = _declared_bytes(request, service.settings.max_file_bytes)
+        # Every byte is some letter of Latin-1: the name of the file is not used, so nothing of it may be refused.
+        self._parser = PushMultipartParser(_boundary(request), max_segment_count=MAX_PARTS, header_charset="latin-1")
         self._segment: MultipartSegment | None = None
         self._upload: Upload | None = None
         self._config: bytearray | None = None
@@ -92,10 +93,10 @@ class _Parts:
             )
         return self._upload, None if self._config is None else bytes(self._config)
 
-    def discard(self) -> None:
+    async def discard(self) -> None:
         """Delete what has come."""
         if self._upload is not None:
-            self._upload.discard()
+            await self._upload.discard()
 
     async def _begin(self, name: str) -> None:
         if name == "file":
@@ -126,11 +127,18 @@ def _boundary(request: Request) -> str:
     return boundary
 
 
-def _declared_bytes(request: Request) -> int | None:
-    """Return the size of the file at most; None where the request does not tell or is packed."""
+def _declared_bytes(request: Request, max_file_bytes: int) -> int | None:
+    """Return the size of the file at most; None where the request does not tell or is packed.
+
+    The request tells the size of its body, in which other parts may stand, so a file may be smaller than told.
+    """
     declared = request.headers.get("content-length")
-    return None if declared is None or "content-encoding" in request.headers else int(declared)
+    return None if declared is None or "content-encoding" in request.headers else min(int(declared), max_file_bytes)
 
 
 def _broken(error: MultipartError) -> RequestInvalidError:
-    return RequestInvalidError(f"The body is not {_MULTIPART}: {error}.", "body")
+    if isinstance(error, ParserLimitReached):
+        reason = f"has more than {MAX_PARTS} parts, or a part has too many or too long headers"
+    else:
+        reason = f"is not {_MULTIPART} with the boundary that its header names, or ends too early"
+    return RequestInvalidError(f"The body {reason}.", "body")

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import from_json
 from starlette.requests import Request
 
 from voxgender.core.decision import Decision
@@ -14,9 +15,12 @@ from voxgender.core.errors import InputError
 from voxgender.core.errors import RequestValidationError as WrongValueError
 from voxgender.core.media import MediaOptions
 from voxgender.rest.decision import DecisionQuery
+from voxgender.rest.query import checked
 
 MAX_CHANNELS: Final = 64
 """Most channels that can be named; no recording with more is read."""
+
+_CONFIG: Final = ("body", "config")
 
 
 def _as_list(told: object) -> object:
@@ -26,19 +30,23 @@ def _as_list(told: object) -> object:
     return told
 
 
-class MediaQuery(DecisionQuery):
-    """What of a recording is to be heard; the decision is for gender identification alone."""
+class MediaQuery(BaseModel):
+    """What of a recording is to be heard."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="forbid")
 
     channel_mode: Literal["split", "mix"] = Field(
         "split", description="split hears each channel for itself, mix their mean."
     )
-    channels: Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_as_list)] = Field(
+    channels: Annotated[
+        list[Annotated[int, Field(ge=0)]],
+        Field(max_length=MAX_CHANNELS),
+        BeforeValidator(_as_list),
+        WithJsonSchema({"type": "string", "examples": ["0,1"]}),
+    ] = Field(
         [],
-        max_length=MAX_CHANNELS,
         description="Channels to be heard, counted from 0, like 0,1; all without it.",
-        json_schema_extra={"type": "string", "examples": ["0,1"]},
+        json_schema_extra={"default": ""},
     )
     range_from: float = Field(0.0, ge=0, allow_inf_nan=False, description="Seconds of audio to pass over.")
     range_to: float = Field(
@@ -55,21 +63,28 @@ class MediaQuery(DecisionQuery):
     )
 
 
-def asked_media(request: Request, config: bytes | None, decision: Decision) -> tuple[MediaOptions, Decision]:
+class GenderQuery(MediaQuery, DecisionQuery):
+    """What of a recording is to be heard, and how its gender is decided."""
+
+
+def asked_media(
+    request: Request, config: bytes | None, model: type[MediaQuery], decision: Decision
+) -> tuple[MediaOptions, Decision]:
     """Return what a request asks for; what its ``config`` says goes before what its query says.
 
     Args:
-        request: Whose query is read.
+        request: Whose query is read; names that the model does not have are ignored in it.
         config: The part ``config``, a JSON object; None where there is none.
+        model: Which parameters there are.
         decision: What is taken where the request does not say.
 
     Raises:
         RequestValidationError: FastAPI's own, where a value cannot be.
         WrongValueError: Where values do not go together.
     """
-    asked = _read(request.query_params, ("query",), MediaQuery.model_validate)
+    asked = _told(checked(model, _query_values(request, model), "query"))
     if config is not None:
-        asked |= _read(config, ("body", "config"), MediaQuery.model_validate_json)
+        asked |= _told(checked(model, _config_values(config, model), *_CONFIG))
     try:
         options = MediaOptions(
             asked.get("channel_mode", "split"),
@@ -79,16 +94,43 @@ def asked_media(request: Request, config: bytes | None, decision: Decision) -> t
             asked.get("max_speech_length"),
         )
     except InputError as error:
-        location = ("query", "range_to") if config is None else ("body", "config", "range_to")
+        location = ("query", "range_to") if config is None else (*_CONFIG, "range_to")
         raise WrongValueError(f"{error}.", location, "value.out-of-range") from None
     of_decision = {name: value for name, value in asked.items() if name in DecisionQuery.model_fields}
     return options, replace(decision, **of_decision)
 
 
-def _read(told: Any, location: tuple[str, ...], validate: Any) -> dict[str, Any]:
+def _told(values: BaseModel) -> dict[str, Any]:
+    return values.model_dump(exclude_unset=True)
+
+
+def _query_values(request: Request, model: type[MediaQuery]) -> dict[str, str]:
+    """Return what a query says of the parameters that there are; ``channels`` may stand in it several times."""
+    told: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name not in model.model_fields:
+            continue
+        if name not in told:
+            told[name] = value
+        elif name == "channels":
+            told[name] += f",{value}"
+        else:
+            raise _refusal("repeated", f"say it once, not {told[name]!r:.40} too", value, "query", name)
+    return told
+
+
+def _config_values(config: bytes, model: type[MediaQuery]) -> dict[str, object]:
+    """Return what a config says; null says nothing, and a decision says nothing where none is taken."""
     try:
-        model: BaseModel = validate(dict(told) if not isinstance(told, bytes) else told)
-    except ValidationError as error:
-        wrong = [{**one, "loc": (*location, *one["loc"])} for one in error.errors()]
-        raise RequestValidationError(wrong) from None
-    return model.model_dump(exclude_unset=True)
+        told = from_json(config)
+    except ValueError as error:
+        raise _refusal("json_invalid", f"invalid JSON: {error}", config, *_CONFIG) from None
+    if not isinstance(told, dict):
+        raise _refusal("dict_type", "it should be a JSON object", config, *_CONFIG)
+    silent = {name for name, value in told.items() if value is None and name in model.model_fields}
+    silent |= DecisionQuery.model_fields.keys() - model.model_fields.keys()
+    return {name: value for name, value in told.items() if name not in silent}
+
+
+def _refusal(kind: str, words: str, told: object, *location: str) -> RequestValidationError:
+    return RequestValidationError([{"type": kind, "loc": location, "msg": words, "input": told}])

@@ -58,8 +58,10 @@ _POLL_PARAMETERS: Final[list[dict[str, Any]]] = [
 ]
 _POLL_HEADERS: Final[dict[str, Any]] = {
     "etag": {"description": "Names the result of a finished task.", "schema": {"type": "string"}},
-    "x-total-count": {"description": "Results of the task, whatever slice is told.", "schema": {"type": "integer"}},
     "preference-applied": {"description": "The wait that was granted.", "schema": {"type": "string"}},
+}
+_PART_HEADERS: Final[dict[str, Any]] = {
+    "x-total-count": {"description": "Results of the task, whatever slice is told.", "schema": {"type": "integer"}},
 }
 
 
@@ -84,18 +86,19 @@ def started_responses(technology: Technology) -> dict[int | str, dict[str, Any]]
     return {202: accepted, **error_responses(400, 403, 413, 422, 429, 500, 507)}
 
 
-def poll_responses(model: type[BaseModel], *media_types: str) -> dict[int | str, dict[str, Any]]:
+def poll_responses(model: type[BaseModel], *media_types: str, in_part: bool = True) -> dict[int | str, dict[str, Any]]:
     """Return what the OpenAPI document tells of the answers to a poll.
 
     Args:
         model: The JSON answer.
         media_types: Others that may be asked for.
+        in_part: Whether a part of the results may be asked for.
     """
     content = {name: {"schema": {"type": "string", "format": "binary"}} for name in media_types}
     return {
-        200: {"model": model, "content": content, "headers": _POLL_HEADERS},
+        200: {"model": model, "content": content, "headers": _POLL_HEADERS | (_PART_HEADERS if in_part else {})},
         304: {"description": "The result is the one that If-None-Match names."},
-        **error_responses(400, 404, 422, 429, 500),
+        **error_responses(400, 404, *((422,) if in_part else ()), 429, 500),
     }
 
 
@@ -124,15 +127,20 @@ def started(task: Task, headers: dict[str, str]) -> Response:
     return Response(answer, 202, headers={"location": path, "x-location": path, **headers}, media_type=JSON)
 
 
-async def poll_task(request: Request, technology: Technology) -> Response:
+async def poll_task(request: Request, technology: Technology, *, in_part: bool = True) -> Response:
     """Answer a poll.
+
+    Args:
+        request: The poll.
+        technology: Of which the task must be.
+        in_part: Whether the query may ask for a part of the results.
 
     Raises:
         VoxgenderError: Where it is refused.
     """
     headers = await admit(request, f"poll {technology}")
     task_id = _parse_task_id(request.path_params["task_id"])
-    part = read_query(request, ResultsQuery) if request.scope["query_string"] else ResultsQuery()
+    part = read_query(request, ResultsQuery) if in_part and request.scope["query_string"] else ResultsQuery()
     wait_s = asked_wait_s(request)
     task = await service_of(request).task(task_id, technology, wait_s or 0.0)
     if wait_s is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from fastapi.exceptions import RequestValidationError
@@ -17,10 +18,24 @@ def read_query(request: Request, model: type[_Query]) -> _Query:
     Raises:
         RequestValidationError: FastAPI's own, where a value cannot be.
     """
+    return checked(model, dict(request.query_params), "query")
+
+
+def checked(model: type[_Query], told: Mapping[str, object], *location: str) -> _Query:
+    """Return values as a model has them.
+
+    Args:
+        model: Which values there may be.
+        told: The values by their names.
+        location: Where in the request they stand.
+
+    Raises:
+        RequestValidationError: FastAPI's own, where a value cannot be.
+    """
     try:
-        return model.model_validate(dict(request.query_params))
+        return model.model_validate(told)
     except ValidationError as error:
-        wrong = [{**one, "loc": ("query", *one["loc"])} for one in error.errors()]
+        wrong = [{**one, "loc": (*location, *one["loc"])} for one in error.errors()]
         raise RequestValidationError(wrong) from None
 
 

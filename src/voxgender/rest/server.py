@@ -37,11 +37,15 @@ class _Server(uvicorn.Server):
     Args:
         config: Uvicorn's.
         on_listening: Called once it answers.
+        on_stopping: Called once it takes no more requests.
     """
 
-    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, on_listening: Callable[[], None], on_stopping: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._on_listening = on_listening
+        self._on_stopping = on_stopping
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -51,6 +55,10 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._on_listening()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_stopping()
+        await super().shutdown(sockets)
+
 
 class RestServer:
     """Answers requests for a service on a socket, from the service's start to its stop.
@@ -59,9 +67,16 @@ class RestServer:
         service: What answers; it is started and stopped by :meth:`run`.
         listener: A bound socket.
         on_listening: Called once requests are answered.
+        on_stopping: Called once no more are, while those under way finish.
     """
 
-    def __init__(self, service: Service, listener: socket.socket, on_listening: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        service: Service,
+        listener: socket.socket,
+        on_listening: Callable[[], None],
+        on_stopping: Callable[[], None] = lambda: None,
+    ) -> None:
         self._service = service
         self._listener = listener
         config = uvicorn.Config(
@@ -76,7 +91,7 @@ class RestServer:
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=SHUTDOWN_S,
         )
-        self._server = _Server(config, on_listening)
+        self._server = _Server(config, on_listening, on_stopping)
 
     def serve(self) -> None:
         """Do what :meth:`run` does, on an event loop of its own, the fastest that there is.

@@ -50,12 +50,19 @@ class Workers:
         settings: How each of them is to work, and how many they are.
         listener: A bound socket, which they share.
         on_listening: Called once the first of them answers.
+        on_stopping: Called once they are told to stop.
 
     Raises:
         SettingsError: Where the system cannot share a socket.
     """
 
-    def __init__(self, settings: Settings, listener: socket.socket, on_listening: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        listener: socket.socket,
+        on_listening: Callable[[], None],
+        on_stopping: Callable[[], None],
+    ) -> None:
         if os.name != "posix":
             raise SettingsError(
                 f"VOXGENDER_WORKERS (--workers) is {settings.workers}: this system allows 1; run several services"
@@ -63,6 +70,7 @@ class Workers:
         self._settings = settings
         self._listener = listener
         self._on_listening = on_listening
+        self._on_stopping = on_stopping
         self._processes: set[SpawnProcess] = set()
         self._answering: set[SpawnProcess] = set()
         self._is_listening = False
@@ -155,6 +163,7 @@ class Workers:
         """Tell all workers to finish what is under way."""
         if not self._stopping.is_set():
             self._stopping.set()
+            self._on_stopping()
             # The workers have it as well; once the last of them has closed it, new clients are refused at once.
             self._listener.close()
             for process in self._processes:

@@ -1,15 +1,18 @@
-"""Which store and which spool the settings describe."""
+"""What the settings describe: store, spool, scorer and licence."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from voxgender.app.licence import Licence, read_licence
 from voxgender.app.postgres_url import is_postgres, without_postgres
 from voxgender.app.settings import Settings
 from voxgender.app.spool import Spool
 from voxgender.app.sqlite_store import SqliteStore
 from voxgender.app.store import Store
-from voxgender.core.errors import SettingsError
+from voxgender.core.errors import ModelError, SettingsError
+from voxgender.core.scorer import Scorer
+from voxgender.files.heads import load_scorer
 
 
 def store_of(settings: Settings) -> Store:
@@ -27,6 +30,27 @@ def store_of(settings: Settings) -> Store:
     except ImportError as error:
         raise without_postgres(settings.store_url, error) from None
     return PostgresStore(settings.store_url, settings.storage_capacity_bytes, settings.hold_s)
+
+
+def scorer_of(settings: Settings) -> Scorer:
+    """Return the scorer of the model that the settings name.
+
+    Raises:
+        SettingsError: Where the model cannot be used.
+    """
+    try:
+        return load_scorer(settings.model)
+    except ModelError as error:
+        raise SettingsError(f"VOXGENDER_MODEL (--model) is {settings.model}: {error}") from None
+
+
+def licence_of(settings: Settings) -> Licence | None:
+    """Return the licence that the settings name; None where they name none.
+
+    Raises:
+        SettingsError: Where its file cannot be used.
+    """
+    return read_licence(settings.licence_file) if settings.licence_file else None
 
 
 def spool_of(settings: Settings) -> Spool:
