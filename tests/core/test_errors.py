@@ -9,6 +9,7 @@ from voxgender.core.errors import (
     Base64Error,
     BodyTooLargeError,
     InputError,
+    MediaTooLargeError,
     RateLimitError,
     RequestInvalidError,
     RequestValidationError,
@@ -38,6 +39,12 @@ def test_a_too_large_body_is_told_with_the_limit(body_bytes: int | None, size: s
     error = BodyTooLargeError(10, body_bytes)
     assert str(error) == f"the body has {size}; at most 10 bytes are allowed"
     assert (error.max_body_bytes, error.body_bytes) == (10, body_bytes)
+
+
+def test_a_too_large_file_is_told_with_its_size_and_the_limit() -> None:
+    error = MediaTooLargeError(10, 11)
+    assert str(error) == "the media file has 11 bytes; at most 10 bytes are allowed"
+    assert (error.max_file_bytes, error.file_bytes) == (10, 11)
 
 
 def test_an_invalid_request_tells_where() -> None:
