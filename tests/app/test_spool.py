@@ -24,8 +24,10 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxgender.app import spool as spool_module
-from voxgender.app.spool import FIRST_STEP_BYTES, MAX_STEP_BYTES, WRITE_BYTES, Spool, Upload
+from voxgender.app import disk
+from voxgender.app.spool import SWEEP_FILES, Spool
+from voxgender.app.spool_room import SpoolRoom
+from voxgender.app.upload import FIRST_STEP_BYTES, MAX_STEP_BYTES, WRITE_BYTES, Upload
 from voxgender.core.errors import (
     MediaTooLargeError,
     SettingsError,
@@ -193,7 +195,7 @@ def test_a_file_of_the_largest_size_is_taken_although_its_body_is_a_little_large
 
 def test_a_sweep_deletes_what_no_task_needs_and_leaves_what_one_needs(tmp_path: Path) -> None:
     async def use(spool: Spool) -> None:
-        needed, ended = await uploaded(spool), [await uploaded(spool) for _ in range(spool_module.SWEEP_FILES + 5)]
+        needed, ended = await uploaded(spool), [await uploaded(spool) for _ in range(SWEEP_FILES + 5)]
         arriving = await spool.begin(uuid.uuid4(), 10)
         foreign = {"notes.txt", str(uuid.uuid4()), f"{uuid.uuid4()}.wav", "notes.media"}
         for name in foreign:
@@ -216,7 +218,7 @@ def test_a_sweep_deletes_what_no_task_needs_and_leaves_what_one_needs(tmp_path: 
 
 def test_an_upload_that_meets_a_sweep_begins_again(tmp_path: Path) -> None:
     async def use(spool: Spool) -> None:
-        lock = spool_module._lock
+        lock = disk.lock
         swept = []
 
         def sweep_first(file: int) -> None:
@@ -226,11 +228,11 @@ def test_an_upload_that_meets_a_sweep_begins_again(tmp_path: Path) -> None:
                 and Path(f"/proc/self/fd/{file}").readlink().name == spool.path(task_id).name
             ):
                 swept.append(True)
-                spool.delete_now(task_id)
+                SpoolRoom(tmp_path, 10**9).delete(task_id)
             lock(file)
 
         task_id = uuid.uuid4()
-        with mock.patch.object(spool_module, "_lock", sweep_first):
+        with mock.patch("voxgender.app.spool.lock", sweep_first):
             upload = await spool.begin(task_id, 3)
         await upload.write(b"abc")
         await upload.finish()
@@ -573,13 +575,13 @@ def test_others_go_on_while_the_disk_takes_its_time_to_delete(tmp_path: Path) ->
 
 def test_an_upload_that_is_cancelled_while_it_begins_leaves_nothing(tmp_path: Path) -> None:
     async def use(spool: Spool) -> None:
-        lock, goes_on, before = spool_module._lock, threading.Event(), open_files()
+        lock, goes_on, before = disk.lock, threading.Event(), open_files()
 
         def slow_lock(file: int) -> None:
             goes_on.wait(30)
             lock(file)
 
-        with mock.patch.object(spool_module, "_lock", slow_lock):
+        with mock.patch("voxgender.app.spool.lock", slow_lock):
             beginning = asyncio.create_task(spool.begin(uuid.uuid4(), 10))
             while open_files() == before:
                 await asyncio.sleep(0)

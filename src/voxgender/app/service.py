@@ -14,9 +14,10 @@ from voxgender.app.assembly import licence_of, scorer_of, spool_of, store_of
 from voxgender.app.job import NewJob
 from voxgender.app.rate_storage import shared_windows
 from voxgender.app.settings import Settings
-from voxgender.app.spool import Spool, Upload
+from voxgender.app.spool import Spool
 from voxgender.app.store import Store
 from voxgender.app.task import NEVER_S, Task, TaskState, Technology
+from voxgender.app.upload import Upload
 from voxgender.app.waiting import answer
 from voxgender.core.decision import Decision
 from voxgender.core.errors import RequestValidationError, SettingsError, TaskNotFoundError

@@ -8,7 +8,7 @@ from multipart import MultipartError, MultipartSegment, ParserLimitReached, Push
 from starlette.requests import Request
 
 from voxgender.app.service import Service
-from voxgender.app.spool import Upload
+from voxgender.app.upload import Upload
 from voxgender.core.errors import (
     BodyTooLargeError,
     MediaTooLargeError,

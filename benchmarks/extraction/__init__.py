@@ -1,0 +1,1 @@
+"""How fast one core makes voiceprints of recordings; ``python -m benchmarks.extraction`` prints it."""
