@@ -126,3 +126,8 @@ def test_rows_of_which_the_last_alone_is_padded_are_left_to_the_strict_reader() 
     rows = np.frombuffer(b"AAAABBBBCCC=", np.uint8).reshape(3, 4)
     assert decode_base64_rows(rows) is None
     assert decode_base64_rows(np.frombuffer(b"AAABBB", np.uint8).reshape(2, 3)) is None
+
+
+@pytest.mark.parametrize("texts", ["dm9pY2U=dm93ZWxz", "dm93ZWxzdm9pY2U=", "dm9pY2U=dm93ZQ=="])
+def test_rows_of_which_one_is_padded_otherwise_are_left_to_the_strict_reader(texts: str) -> None:
+    assert decode_base64_rows(np.frombuffer(texts.encode(), np.uint8).reshape(2, 8)) is None
