@@ -39,11 +39,11 @@ def test_a_job_comes_with_what_was_enqueued_and_its_task_is_running(engine: Engi
     task = pending_task(engine, Technology.EXTRACTION)
 
     async def work(one: Store, other: Store) -> None:
-        await one.enqueue(task, NewJob(options, Decision(0.3, 0.6)), None)
+        await one.enqueue(task, NewJob(options, Decision(0.3, 0.6), "call-7"), None)
         assert await other.get(task.task_id) == task
         job = await claimed(other)
         assert (job.task_id, job.technology, job.tries) == (task.task_id, Technology.EXTRACTION, 1)
-        assert (job.options, job.decision) == (options, Decision(0.3, 0.6))
+        assert (job.options, job.decision, job.correlation_id) == (options, Decision(0.3, 0.6), "call-7")
         assert await one.get(task.task_id) == replace(task, state=TaskState.RUNNING)
         assert await other.renew(job, 0.625)
         assert (await one.get(task.task_id)).progress == 0.625

@@ -539,3 +539,12 @@ def test_nothing_of_a_recording_reaches_the_log(client: httpx.Client, server: Se
     assert channels[0]["voiceprint"][100:140] not in log
     assert "Traceback" not in log
     assert '"event":"task ended"' in log
+
+
+def test_the_correlation_id_of_a_request_is_in_the_log_lines_of_its_worker_too(
+    client: httpx.Client, server: ServerProcess
+) -> None:
+    finished(client, start(client, GENDER, call(), headers={"x-correlation-id": "from-end-to-end"}))
+    lines = [json.loads(line) for line in server.log_path.read_text().splitlines()]
+    ended = [line["event"] for line in lines if line.get("correlation_id") == "from-end-to-end"]
+    assert {"task accepted", "task begun", "task ended"} <= set(ended)

@@ -11,18 +11,16 @@ from datetime import timedelta
 from typing import Final, LiteralString
 from uuid import UUID
 
-import msgspec
 from pgqueuer.domain.types import QueueManagerId
 from psycopg import AsyncConnection
 
-from voxgender.app.job import Job
+from voxgender.app.job import Job, read_text
 from voxgender.app.outcome import outcome_bytes
 from voxgender.app.postgres_queue import AT_ONCE, KIND, KINDS, hold, queue_on, queued_job, task_of
 from voxgender.app.postgres_room import count
 from voxgender.app.store import MAX_TRIES, WORKER_LOST
 from voxgender.app.task import Outcome, TaskState, Technology
 from voxgender.core.decision import Decision
-from voxgender.core.media import MediaOptions
 
 UNFINISHED: Final = [TaskState.PENDING.value, TaskState.RUNNING.value]
 
@@ -62,18 +60,20 @@ async def claim_job(connection: AsyncConnection, hold_s: float, lost_expires_s: 
         if row is None:
             await queue.log_jobs([(jobs[0], "canceled", None)])
             continue
-        technology, options, male_prior, min_probability, tries = row
+        technology, text, male_prior, min_probability, tries = row
         if tries > MAX_TRIES:
             await queue.log_jobs([(jobs[0], "exception", None)])
             lost_bytes = await _end_task(connection, task_id, mark.hex, TaskState.FAILED, WORKER_LOST, lost_expires_s)
             await count(connection, 0, lost_bytes)
             continue
         await hold(connection, jobs[0].id, hold_s)
+        options, correlation_id = read_text(text)
         return Job(
             task_id,
             Technology(technology),
-            msgspec.json.decode(options, type=MediaOptions),
+            options,
             Decision(male_prior, min_probability),
+            correlation_id,
             tries,
             mark.hex,
         )

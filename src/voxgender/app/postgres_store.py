@@ -8,8 +8,6 @@ from contextlib import suppress
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-import msgspec
-
 from voxgender.app.job import Job, NewJob
 from voxgender.app.licence import Charge
 from voxgender.app.outcome import decision_of, outcome_bytes, read_outcome
@@ -158,7 +156,6 @@ class PostgresStore:
     async def enqueue(self, task: Task, job: NewJob, charge: Charge | None) -> None:
         """Store a pending task with its job; returns once both are committed."""
         row = _row(task, job.decision)
-        options = msgspec.json.encode(job.options).decode()
         async with self._pool.transaction() as connection:
             if charge is not None:
                 (await read_book(connection, [charge], is_locked=False)).check_left(charge)
@@ -166,7 +163,7 @@ class PostgresStore:
             await room.check(row[_STORED_BYTES])
             room.take(row[_STORED_BYTES])
             job_id = await insert_job(connection, task.task_id)
-            await connection.execute(_ENQUEUE, [*row, job_id, options])
+            await connection.execute(_ENQUEUE, [*row, job_id, job.text()])
             await room.write()
 
     async def get(self, task_id: UUID) -> Task:

@@ -170,7 +170,8 @@ class Service:
         now_s = time.time()
         charge = self.admission.charge("audio_s", 0, now_s)
         task = Task(upload.task_id, technology, TaskState.PENDING, now_s, NEVER_S, None, progress=0.0)
-        await self.store.enqueue(task, NewJob(options, decision or self.decision), charge)
+        correlation_id = structlog.contextvars.get_contextvars().get("correlation_id", "")
+        await self.store.enqueue(task, NewJob(options, decision or self.decision, correlation_id), charge)
         upload.keep()
         log.info("task accepted", task_id=str(task.task_id), state=task.state, file_bytes=upload.file_bytes)
         return task

@@ -8,15 +8,12 @@ from collections.abc import Collection
 from typing import Any, Final
 from uuid import UUID
 
-import msgspec
-
-from voxgender.app.job import Job
+from voxgender.app.job import Job, NewJob, read_text
 from voxgender.app.outcome import outcome_bytes
 from voxgender.app.sqlite_totals import count
 from voxgender.app.store import MAX_TRIES, WORKER_LOST
 from voxgender.app.task import Outcome, TaskState, Technology
 from voxgender.core.decision import Decision
-from voxgender.core.media import MediaOptions
 
 MAX_HOLD_S: Final = 3600.0
 """Nobody holds a job for longer without a word; what seems to be held for longer was held before the clock was set."""
@@ -31,9 +28,9 @@ _NEXT: Final = f"""
 _HELD: Final = "task_id = ? AND hold = ?"
 
 
-def insert_job(connection: sqlite3.Connection, task_id: UUID, options: MediaOptions) -> None:
+def insert_job(connection: sqlite3.Connection, task_id: UUID, job: NewJob) -> None:
     """Let a job wait."""
-    values = (task_id.bytes, msgspec.json.encode(options))
+    values = (task_id.bytes, job.text())
     connection.execute("INSERT INTO job (task_id, options, tries, hold, held_until_s) VALUES (?, ?, 0, '', 0)", values)
 
 
@@ -47,7 +44,7 @@ def claim_job(connection: sqlite3.Connection, now_s: float, hold_s: float, lost_
         lost_expires_s: When a task that fails here is forgotten.
     """
     while row := connection.execute(_NEXT, (now_s,)).fetchone():
-        place, tries, task_id, technology, options, male_prior, min_probability = row
+        place, tries, task_id, technology, text, male_prior, min_probability = row
         if tries >= MAX_TRIES:
             end_task(connection, task_id, TaskState.FAILED, WORKER_LOST, lost_expires_s)
             continue
@@ -55,11 +52,13 @@ def claim_job(connection: sqlite3.Connection, now_s: float, hold_s: float, lost_
         held = (tries + 1, hold, now_s + hold_s, place)
         connection.execute("UPDATE job SET tries = ?, hold = ?, held_until_s = ? WHERE place = ?", held)
         connection.execute("UPDATE task SET state = ?, progress = 0 WHERE task_id = ?", (TaskState.RUNNING, task_id))
+        options, correlation_id = read_text(text)
         return Job(
             UUID(bytes=task_id),
             Technology(technology),
-            msgspec.json.decode(options, type=MediaOptions),
+            options,
             Decision(male_prior, min_probability),
+            correlation_id,
             tries + 1,
             hold,
         )

@@ -38,7 +38,7 @@ _VERSIONS: Final[tuple[tuple[str, ...], ...]] = (
         """CREATE TABLE job (
             place INTEGER PRIMARY KEY AUTOINCREMENT,
             task_id BLOB NOT NULL UNIQUE,
-            options BLOB NOT NULL,
+            options TEXT NOT NULL,
             tries INTEGER NOT NULL,
             hold TEXT NOT NULL,
             held_until_s REAL NOT NULL

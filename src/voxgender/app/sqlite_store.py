@@ -210,7 +210,7 @@ class SqliteStore:
                 read_book(connection).check_left(charge)
             self._make_room(connection, stored_bytes(connection), row[_STORED_BYTES])
             connection.execute(f"INSERT INTO task ({_COLUMNS}) VALUES {_ROW_MARKS}", row)  # noqa: S608 - question marks alone
-            insert_job(connection, task.task_id, job.options)
+            insert_job(connection, task.task_id, job)
             count(connection, 1, row[_STORED_BYTES])
 
         await self._write(work)

@@ -117,7 +117,8 @@ class Worker:
     async def _do(self, job: Job, process: ExtractionProcess) -> None:
         """Do a job; it is given back where this is cancelled."""
         began_s = time.monotonic()
-        with structlog.contextvars.bound_contextvars(task_id=str(job.task_id)):
+        ids = {"task_id": str(job.task_id), "correlation_id": job.correlation_id}
+        with structlog.contextvars.bound_contextvars(**ids):
             log.info("task begun", technology=job.technology.value, tries=job.tries)
             try:
                 ending = await self._ending(job, process)
