@@ -17,7 +17,7 @@ test: $(VENV)/.dev
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest tests/core src/voxgender/core
 	$(BIN)/coverage report --include='src/voxgender/core/*' --fail-under=100 --skip-covered
-	$(BIN)/python -m pytest --ignore=tests/core --ignore=src/voxgender/core -n 2 --dist loadfile
+	$(BIN)/python -m pytest --ignore=tests/core --ignore=src/voxgender/core -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
