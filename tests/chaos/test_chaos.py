@@ -25,6 +25,8 @@ PATH = "/api/technology/gender-identification"
 TASKS = 200
 KILLS = 12
 AUDIO_S = 2.0
+PATIENCE_S = 10.0
+"""Longest that a request is waited for before it is sent again."""
 CHAOS_S = 240.0
 """Longest that the whole may take."""
 
@@ -42,7 +44,7 @@ def accepted(cluster: Cluster, number: int, until_s: float) -> str:
     """Send one file until it is accepted; where the task is to be polled."""
     while time.monotonic() < until_s:
         try:
-            answer = cluster.client.post(PATH, files={"file": ("x", media_of(number))})
+            answer = cluster.client.post(PATH, files={"file": ("x", media_of(number))}, timeout=PATIENCE_S)
         except (httpx.TransportError, RuntimeError):  # the server was killed, and its client closed
             time.sleep(0.1)
             continue
@@ -57,7 +59,7 @@ def ended(cluster: Cluster, location: str, until_s: float) -> dict[str, Any]:
     """Poll a task until it has ended."""
     while time.monotonic() < until_s:
         try:
-            answer = cluster.client.get(location, headers={"prefer": "wait=5"})
+            answer = cluster.client.get(location, headers={"prefer": "wait=5"}, timeout=PATIENCE_S)
         except (httpx.TransportError, RuntimeError):
             time.sleep(0.1)
             continue
