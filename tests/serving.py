@@ -78,10 +78,9 @@ class ServerProcess:
 
     def kill(self) -> None:
         """End it as a power cut would."""
+        self.client.close()
         self.process.kill()
         self.process.wait()
-        # Only now: a thread that waits for an answer learns of the server's end, but not of its own client's.
-        self.client.close()
 
     def stop(self) -> int:
         """End it as an operator would, and return its exit code."""

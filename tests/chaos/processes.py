@@ -31,6 +31,7 @@ class Cluster:
         self._guard = threading.Lock()
         self._server = ServerProcess(folder, **settings)
         self._worker = self._new_worker()
+        self._dead: list[ServerProcess] = []
         self.kills: list[str] = []
 
     @property
@@ -45,7 +46,10 @@ class Cluster:
         with self._guard:
             self.kills.append(what)
             if what == "server":
-                self._server.kill()
+                self._server.process.kill()
+                self._server.process.wait()
+                # Threads may be using its client. One that waits would never learn that another has closed its socket.
+                self._dead.append(self._server)
                 self._server = ServerProcess(self._folder, **self._settings)
             elif what == "worker":
                 self._worker.kill()
@@ -63,6 +67,8 @@ class Cluster:
             # One that has only begun is not ready to be asked.
             while self._ready() == self._ready_before and self._worker.poll() is None:
                 time.sleep(0.05)
+            for dead in self._dead:
+                dead.client.close()
             self._worker.terminate()
             return [self._worker.wait(60), self._server.stop()]
 

@@ -25,8 +25,6 @@ PATH = "/api/technology/gender-identification"
 TASKS = 200
 KILLS = 12
 AUDIO_S = 2.0
-PATIENCE_S = 10.0
-"""Longest that a request is waited for before it is sent again."""
 CHAOS_S = 240.0
 """Longest that the whole may take."""
 
@@ -44,8 +42,8 @@ def accepted(cluster: Cluster, number: int, until_s: float) -> str:
     """Send one file until it is accepted; where the task is to be polled."""
     while time.monotonic() < until_s:
         try:
-            answer = cluster.client.post(PATH, files={"file": ("x", media_of(number))}, timeout=PATIENCE_S)
-        except (httpx.TransportError, RuntimeError):  # the server was killed, and its client closed
+            answer = cluster.client.post(PATH, files={"file": ("x", media_of(number))})
+        except httpx.TransportError:  # the server was killed
             time.sleep(0.1)
             continue
         if answer.status_code == 202:
@@ -59,8 +57,8 @@ def ended(cluster: Cluster, location: str, until_s: float) -> dict[str, Any]:
     """Poll a task until it has ended."""
     while time.monotonic() < until_s:
         try:
-            answer = cluster.client.get(location, headers={"prefer": "wait=5"}, timeout=PATIENCE_S)
-        except (httpx.TransportError, RuntimeError):
+            answer = cluster.client.get(location, headers={"prefer": "wait=5"})
+        except httpx.TransportError:
             time.sleep(0.1)
             continue
         assert answer.status_code == 200 or answer.status_code >= 500, answer.text
