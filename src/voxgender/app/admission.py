@@ -7,7 +7,7 @@ import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import limits
 import structlog
@@ -55,7 +55,9 @@ class Admission:
             are processes.
     """
 
-    def __init__(self, rate_limit: str | None, licence: Licence | None, windows: RateWindows | None = None) -> None:
+    def __init__(
+        self, rate_limit: str | None, licence: Licence | None, windows: RateWindows[Any] | None = None
+    ) -> None:
         self._rate = limits.parse(rate_limit) if rate_limit else None
         self._licence = licence
         self._own = MovingWindowRateLimiter(MemoryStorage())

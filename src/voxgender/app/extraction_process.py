@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -16,6 +15,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from voxgender.app.parent import watch_parent
 from voxgender.app.reports import next_report
 from voxgender.core.errors import InputError, TaskCrashError, TaskLimitError, VoxgenderError
 from voxgender.core.media import Heard, MediaOptions
@@ -144,7 +144,7 @@ def _undisturbed() -> Iterator[None]:
 def _serve(pipe: Connection, model: str, limits: ExtractionLimits) -> None:
     """Be the process: hear what the pipe names, one recording after another, until it ends."""
     _give_way(limits)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    watch_parent(lambda: os._exit(1))
     # Decoders and networks are loaded here, because only this process needs them.
     from voxgender.files.extraction import Extractor
     from voxgender.files.models import extractor_folder
@@ -202,11 +202,3 @@ def _give_way(limits: ExtractionLimits) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_bytes, limits.memory_bytes))
     # A core file would hold the recording.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _end_with_parent() -> None:
-    """End this process once its parent has died, however that was: nobody else would."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
 import psycopg
@@ -45,7 +44,7 @@ _FORGET: Final = f"""
 """  # noqa: S608 - a constant
 
 
-class PostgresWindows(RateWindows):
+class PostgresWindows(RateWindows[psycopg.Connection]):
     """Windows in tables that the store makes when it is opened.
 
     Times are of the server's clock. Services that start forget nothing: others go on.
@@ -62,8 +61,6 @@ class PostgresWindows(RateWindows):
         super().__init__()
         self._options = {**connection_options(url), "connect_timeout": CONNECT_S}
         self._now_s = now_s
-        self._guard = threading.Lock()
-        self._connection: psycopg.Connection | None = None
 
     @property
     def base_exceptions(self) -> type[Exception] | tuple[type[Exception], ...]:
@@ -113,29 +110,15 @@ class PostgresWindows(RateWindows):
             return True
         return False
 
-    def close(self) -> None:
-        """Close the connection; the next call makes a new one."""
-        with self._guard:
-            self._drop()
-
     def _values(self, key: str, expiry: int) -> dict[str, Any]:
         return {"window": digest(key), "expiry": expiry, "now_s": self._now_s and self._now_s()}
 
-    @contextlib.contextmanager
-    def _connected(self) -> Iterator[psycopg.Connection]:
-        """Give the connection to one thread; after an error the next caller gets a new one."""
-        with self._guard:
-            try:
-                if self._connection is None:
-                    self._connection = psycopg.connect("", autocommit=True, **self._options)
-                    self._connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-                    self._connection.execute("SELECT set_config('lock_timeout', %s, false)", [f"{BUSY_S}s"])
-                yield self._connection
-            except BaseException:
-                self._drop()
-                raise
-
-    def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    def _connect(self) -> psycopg.Connection:
+        connection = psycopg.connect("", autocommit=True, **self._options)
+        try:
+            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+            connection.execute("SELECT set_config('lock_timeout', %s, false)", [f"{BUSY_S}s"])
+        except BaseException:
+            connection.close()
+            raise
+        return connection

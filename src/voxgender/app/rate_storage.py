@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from limits.storage.base import MovingWindowSupport, Storage
 
@@ -45,7 +45,17 @@ _FORGET: Final = """
 """
 
 
-class RateWindows(Storage, MovingWindowSupport):
+_Connection = TypeVar("_Connection", bound="Closable")
+
+
+class Closable(Protocol):
+    """A connection to whatever keeps the windows."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class RateWindows(Storage, MovingWindowSupport, Generic[_Connection]):
     """A storage of the library ``limits``, for moving windows alone; its errors are ``limits.errors.StorageError``.
 
     A request that was let in is a row: whose window (a digest of the key, so that no address is kept), when, and its
@@ -57,10 +67,34 @@ class RateWindows(Storage, MovingWindowSupport):
 
     def __init__(self) -> None:
         super().__init__(wrap_exceptions=True)
+        self._guard = threading.Lock()
+        self._connection: _Connection | None = None
 
     def close(self) -> None:
-        """Let go of what is held; the next call takes it again."""
+        """Close the connection; the next call makes a new one."""
+        with self._guard:
+            self._drop()
+
+    def _connect(self) -> _Connection:
+        """Return a new connection, ready to be used."""
         raise NotImplementedError
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[_Connection]:
+        """Give the connection to one thread; after an error the next caller gets a new one."""
+        with self._guard:
+            try:
+                if self._connection is None:
+                    self._connection = self._connect()
+                yield self._connection
+            except BaseException:
+                self._drop()
+                raise
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Fixed windows are not kept."""
@@ -75,7 +109,7 @@ class RateWindows(Storage, MovingWindowSupport):
         raise NotImplementedError
 
 
-def shared_windows(settings: Settings) -> RateWindows | None:
+def shared_windows(settings: Settings) -> RateWindows[Any] | None:
     """Return the windows that all processes of a service share; None where one counts alone, or nothing is to count.
 
     Raises:
@@ -98,7 +132,7 @@ def machine_windows(settings: Settings) -> SqliteWindows | None:
     return SqliteWindows(settings.sqlite_path.with_name(settings.sqlite_path.name + "-rates"))
 
 
-class SqliteWindows(RateWindows):
+class SqliteWindows(RateWindows[sqlite3.Connection]):
     """Windows in a file. What is refused writes nothing and waits for nobody.
 
     Times are of the monotonic clock, which all processes of a machine share and nobody sets; so the file means nothing
@@ -113,8 +147,6 @@ class SqliteWindows(RateWindows):
         super().__init__()
         self._path = path
         self._now_s = now_s
-        self._guard = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
 
     @property
     def base_exceptions(self) -> type[Exception] | tuple[type[Exception], ...]:
@@ -131,7 +163,7 @@ class SqliteWindows(RateWindows):
             amount: Requests to count.
         """
         window = digest(key)
-        with self._opened() as file:
+        with self._connected() as file:
             # Nothing leaves a window before its time, so what is full without the lock is full with it.
             if _count(file, window, self._now_s() - expiry)[1] + amount > limit:
                 return False
@@ -148,14 +180,14 @@ class SqliteWindows(RateWindows):
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002 - the library's
         """Return when the window began (UTC epoch seconds) and the requests in it; now and 0 where there are none."""
-        with self._opened() as file:
+        with self._connected() as file:
             now_s = self._now_s()
             began_s, count, _ = _count(file, digest(key), now_s - expiry)
         return time.time() - (now_s - began_s if count else 0.0), count
 
     def clear(self, key: str) -> None:
         """Forget a window."""
-        with self._opened() as file:
+        with self._connected() as file:
             file.execute("DELETE FROM hit WHERE window = ?", (digest(key),))
 
     def reset(self) -> int | None:
@@ -171,40 +203,24 @@ class SqliteWindows(RateWindows):
 
     def check(self) -> bool:
         """Return whether the file can be used."""
-        with contextlib.suppress(sqlite3.Error, OSError), self._opened() as file:
+        with contextlib.suppress(sqlite3.Error, OSError), self._connected() as file:
             _count(file, b"", 0.0)
             return True
         return False
 
-    def close(self) -> None:
-        """Close the file; the next call opens it again."""
-        with self._guard:
-            self._drop()
-
     def _forget_all(self) -> int:
-        with self._opened() as file:
+        with self._connected() as file:
             return file.execute("DELETE FROM hit").rowcount
 
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection to one thread; after an error the next caller gets a new one."""
-        with self._guard:
-            try:
-                if self._connection is None:
-                    self._connection = sqlite3.connect(
-                        self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
-                    )
-                    for statement in _SCHEMA:
-                        self._connection.execute(statement)
-                yield self._connection
-            except BaseException:
-                self._drop()
-                raise
-
-    def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        try:
+            for statement in _SCHEMA:
+                connection.execute(statement)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 def digest(key: str) -> bytes:

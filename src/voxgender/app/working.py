@@ -18,6 +18,7 @@ from voxgender.app.admission import Admission
 from voxgender.app.assembly import licence_of, scorer_of, spool_of, store_of
 from voxgender.app.extraction_process import ExtractionLimits, ExtractionProcess
 from voxgender.app.logs import configure_logs
+from voxgender.app.parent import watch_parent
 from voxgender.app.settings import Settings
 from voxgender.app.spool import Spool
 from voxgender.app.store import Store
@@ -57,7 +58,7 @@ async def work(settings: Settings) -> None:
     signals = (signal.SIGINT, signal.SIGTERM) if multiprocessing.parent_process() is None else (signal.SIGTERM,)
     for number in signals:
         loop.add_signal_handler(number, worker.stop)
-    threading.Thread(target=_stop_with_parent, args=(loop, worker), name="parent-watch", daemon=True).start()
+    watch_parent(lambda: loop.call_soon_threadsafe(worker.stop))
     await store.open()
     try:
         spool.open(store.store_id)
@@ -152,11 +153,3 @@ def _work(settings: Settings) -> None:
     except VoxgenderError as error:
         log.error("worker cannot work", code=error.code, error=str(error))  # noqa: TRY400 - no traceback for users
         sys.exit(1)
-
-
-def _stop_with_parent(loop: asyncio.AbstractEventLoop, worker: Worker) -> None:
-    """Stop a worker whose server has died, however that was: nobody else would."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        loop.call_soon_threadsafe(worker.stop)

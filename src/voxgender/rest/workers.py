@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -19,13 +18,14 @@ import structlog
 from limits.errors import StorageError
 
 from voxgender.app.logs import configure_logs
+from voxgender.app.parent import watch_parent
 from voxgender.app.rate_storage import machine_windows
 from voxgender.app.reports import next_report
 from voxgender.app.settings import Settings
 from voxgender.core.errors import SettingsError, VoxgenderError
 
 if TYPE_CHECKING:
-    from voxgender.rest.server import RestServer
+    pass
 
 STOP_S: Final = 30.0
 """Seconds that a worker has to end once it is told to; then it is killed. It gives itself about 10."""
@@ -182,24 +182,16 @@ def _work(settings: Settings, listener: socket.socket, told: Connection) -> None
     from voxgender.rest.server import RestServer
 
     def tell(report: object) -> None:
-        with contextlib.suppress(OSError):  # nobody is there any more; _stop_with_parent sees to it
+        with contextlib.suppress(OSError):  # nobody is there any more; watch_parent sees to it
             told.send(report)
 
     configure_logs(settings.log_level)
     structlog.contextvars.bind_contextvars(worker=os.getpid())
     try:
         server = RestServer(Service.of_settings(settings), listener, lambda: tell(True))
-        threading.Thread(target=_stop_with_parent, args=(server,), name="parent-watch", daemon=True).start()
+        watch_parent(server.stop)
         server.serve()
     except (VoxgenderError, OSError) as error:
         # Errors of other classes need not survive the way through a pipe.
         tell(error if isinstance(error, SettingsError) else VoxgenderError(str(error)))
         sys.exit(1)
-
-
-def _stop_with_parent(server: RestServer) -> None:
-    """Stop a worker whose parent has died, however that was: nobody else would."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        server.stop()
