@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import uuid
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,6 +110,73 @@ def test_stores_that_charge_at_the_same_time_never_go_beyond_the_licence(engine:
     with_stores(engine, work, 4)
 
 
+def test_charges_of_which_nothing_is_stored_add_up_and_outlive_the_process(engine: Engine) -> None:
+    async def work(one: Store, other: Store) -> None:
+        await one.charge(charge(7))
+        assert await other.licence_used("month 2026-11") == {"audio_s": 7}
+        await other.charge(charge(2.5))
+        await one.charge(replace(charge(10), resource="voiceprints"))
+        await one.charge(replace(charge(99, capacity=None), period="total"))
+        assert (await one.usage()).tasks == 0
+
+    async def used(store: Store) -> list[Mapping[str, float]]:
+        return [await store.licence_used(period) for period in ("month 2026-11", "total")]
+
+    with_stores(engine, work, 2)
+    assert with_stores(engine, used) == [{"audio_s": 9.5, "voiceprints": 10}, {"audio_s": 99}]
+
+
+def test_a_charge_beyond_the_licence_is_refused_and_not_booked(engine: Engine) -> None:
+    async def work(store: Store) -> None:
+        told = await refusals([store.charge(charge(amount)) for amount in (4, 100, 5)])
+        assert told == [None, LicenceCapacityError, None]
+        with pytest.raises(LicenceCapacityError, match="9 are used and 2 more"):
+            await store.charge(charge(2))
+        assert await store.licence_used("month 2026-11") == {"audio_s": 9}
+
+    with_stores(engine, work)
+
+
+def test_stores_that_charge_without_tasks_at_the_same_time_use_the_licence_up_exactly(engine: Engine) -> None:
+    async def work(*stores: Store) -> None:
+        told = await refusals([store.charge(charge(7, 1000)) for _ in range(50) for store in stores])
+        assert (told.count(None), told.count(LicenceCapacityError)) == (142, 58)
+        assert await stores[0].licence_used("month 2026-11") == {"audio_s": 994}
+
+    with_stores(engine, work, 4)
+
+
+def test_charges_with_tasks_finished_jobs_and_alone_never_go_beyond_the_licence_together(engine: Engine) -> None:
+    async def work(*stores: Store) -> None:
+        await enqueued(engine, stores[0], 12)
+        jobs = [(store, await claimed(store)) for _ in range(4) for store in stores]
+        expires_s = engine.now_s() + 60
+        alone = [store.charge(charge(3, 100)) for _ in range(20) for store in stores]
+        adds = [store.add(finished_task(engine), charge(4, 100)) for _ in range(20) for store in stores]
+        ends = [store.finish(job, TaskState.FAILED, FAILED, expires_s, charge(5, 100)) for store, job in jobs]
+        calls = list(zip([3] * len(alone) + [4] * len(adds) + [5] * len(ends), alone + adds + ends, strict=True))
+        random.Random(1).shuffle(calls)
+        told = await refusals([call for _, call in calls])
+        assert set(told) == {None, LicenceCapacityError}
+        (used,) = (await stores[0].licence_used("month 2026-11")).values()
+        assert used == sum(amount for (amount, _), refusal in zip(calls, told, strict=True) if refusal is None)
+        assert 100 - 3 < used <= 100
+        accepted_adds = sum(amount == 4 and refusal is None for (amount, _), refusal in zip(calls, told, strict=True))
+        assert (await stores[0].usage()).tasks == 12 + accepted_adds
+
+    with_stores(engine, work, 3)
+
+
+def test_a_full_store_still_charges_for_what_it_does_not_store(engine: Engine) -> None:
+    async def work(store: Store) -> None:
+        await store.add(finished_task(engine, 10), None)
+        calls = [store.charge(charge(1)), store.add(finished_task(engine), charge(1)), store.charge(charge(1))]
+        assert await refusals(calls) == [None, StorageFullError, None]
+        assert await store.licence_used("month 2026-11") == {"audio_s": 2}
+
+    with_stores(engine, work, capacity_bytes=ROW_BYTES + 80)
+
+
 def test_holders_that_finish_at_the_same_time_never_go_beyond_the_licence(engine: Engine) -> None:
     async def work(*stores: Store) -> None:
         await enqueued(engine, stores[0], 12)
@@ -192,26 +261,30 @@ def test_what_waits_is_still_committed_when_the_store_closes(engine: Engine) -> 
     async def run() -> None:
         store = engine.store()
         await store.open()
-        adding = [asyncio.create_task(store.add(task, None)) for task in tasks]
+        begun = [asyncio.create_task(store.add(task, None)) for task in tasks]
+        begun += [asyncio.create_task(store.charge(charge(1, 50))) for _ in tasks]
         await asyncio.sleep(0)
         await store.close()
-        await asyncio.gather(*adding)
+        await asyncio.gather(*begun)
 
     asyncio.run(run())
     assert with_stores(engine, lambda store: store.usage()).tasks == 50
+    assert with_stores(engine, lambda store: store.licence_used("month 2026-11")) == {"audio_s": 50}
 
 
 def test_a_caller_that_goes_away_does_not_undo_what_was_accepted(engine: Engine) -> None:
     task = finished_task(engine)
 
     async def work(store: Store) -> None:
-        adding = asyncio.create_task(store.add(task, None))
-        await asyncio.sleep(0)
-        adding.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await adding
-        await store.add(finished_task(engine), None)
+        for call in (store.add(task, None), store.charge(charge(1))):
+            caller = asyncio.create_task(call)
+            await asyncio.sleep(0)
+            caller.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await caller
+        await store.add(finished_task(engine), charge(2))
         await store.get(task.task_id)
+        assert await store.licence_used("month 2026-11") == {"audio_s": 3}
 
     with_stores(engine, work)
 
@@ -224,7 +297,7 @@ def test_a_closed_store_and_one_that_was_never_opened_refuse_at_once(engine: Eng
         await closed.close()
         for store in (never, closed):
             calls = [store.add(finished_task(engine), None), store.usage(), store.claim(0.0), enqueued(engine, store)]
-            assert await refusals(calls) == [StoreUnavailableError] * 4
+            assert await refusals([*calls, store.charge(charge(1))]) == [StoreUnavailableError] * 5
 
     asyncio.run(run())
 

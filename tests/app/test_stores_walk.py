@@ -100,6 +100,15 @@ class Walk:
             self._model.used += amount
             self._model.kept[task.task_id] = Kept(task.technology, task.state, ROW_BYTES + 8 * items, TTL_S)
 
+    async def charge(self, store: Store, number: int) -> None:
+        amount = number % 3
+        if self._model.used + amount > ALLOWED:
+            with pytest.raises(LicenceCapacityError):
+                await store.charge(charge(amount, ALLOWED))
+        else:
+            await store.charge(charge(amount, ALLOWED))
+            self._model.used += amount
+
     async def enqueue(self, store: Store, number: int) -> None:
         technology = [Technology.GENDER_OF_MEDIA, Technology.EXTRACTION][number % 2]
         task, before = pending_task(self._engine, technology), dict(self._model.kept)
@@ -195,7 +204,8 @@ class Walk:
                 assert (found.state, found.technology) == (task.state, task.technology)
 
 
-names = ["add", "enqueue", "enqueue", "claim", "claim", "renew", "finish", "give_back", "forget", "forget_expired"]
+names = ["add", "charge", "enqueue", "enqueue", "claim", "claim", "renew", "finish", "give_back"]
+names += ["forget", "forget_expired"]
 steps = st.lists(
     st.tuples(st.sampled_from([*names, "pass_time", "pass_time"]), st.integers(0, 1), st.integers(0, 11)),
     min_size=60,

@@ -24,16 +24,25 @@ VECTOR = np.array([0.5, -0.5, 0.25, 1.0], np.float32)
 
 def voiceprints(*speech_s: float) -> ChannelVoiceprints:
     prints = tuple(encode_voiceprint(Voiceprint("m", length_s, VECTOR)) for length_s in speech_s)
-    return ChannelVoiceprints(tuple(range(3, 3 + len(prints))), prints)
+    return ChannelVoiceprints(tuple(range(3, 3 + len(prints))), prints, 8.5)
 
 
-@given(st.lists(st.tuples(st.integers(0, 63), st.floats(0, 100, width=32), st.floats(-9, 9, width=32)), max_size=64))
-def test_the_results_of_channels_are_read_back_bit_by_bit(rows: list[tuple[int, float, float]]) -> None:
+@given(
+    st.lists(st.tuples(st.integers(0, 63), st.floats(0, 100, width=32), st.floats(-9, 9, width=32)), max_size=64),
+    st.floats(0, 1e6),
+)
+def test_the_results_of_channels_are_read_back_bit_by_bit(rows: list[tuple[int, float, float]], audio_s: float) -> None:
     columns = np.array([row[1:] for row in rows], np.float32).reshape(-1, 2)
-    told = ChannelResults(tuple(row[0] for row in rows), Results(columns[:, 0], columns[:, 1], DECISION))
+    told = ChannelResults(tuple(row[0] for row in rows), Results(columns[:, 0], columns[:, 1], DECISION), audio_s)
     found = ChannelResults.from_bytes(told.to_bytes(), DECISION)
-    assert found.numbers == told.numbers
+    assert (found.numbers, found.audio_s) == (told.numbers, audio_s)
     assert (found.results.to_bytes(), found.results.decision) == (told.results.to_bytes(), DECISION)
+
+
+def test_results_that_were_stored_without_a_length_are_still_read() -> None:
+    results = Results(np.array([2.5, 4], np.float32), np.array([1, -1], np.float32))
+    found = ChannelResults.from_bytes(ChannelResults((0, 7), results, 9.0).to_bytes()[:-8], results.decision)
+    assert (found.numbers, found.audio_s, found.results.to_bytes()) == ((0, 7), 0.0, results.to_bytes())
 
 
 def test_a_channel_is_told_as_the_wire_contract_has_it() -> None:
@@ -54,7 +63,7 @@ def test_channels_are_scored_as_their_voiceprints_are() -> None:
     head = Head("m", np.array([1, 2, 3, 4], np.float32), 0.5)
     scorer = Scorer({"m": CalibratedHead(head, Calibration(1.0, 0.0, 0.0, 6.0, 0.1, 100.0))})
     told = voiceprints(2, 0).score(scorer, DECISION)
-    assert told.numbers == (3, 4)
+    assert (told.numbers, told.audio_s) == ((3, 4), 8.5)
     assert told.results.decision == DECISION
     assert told.results.speech_s.tolist() == [2, 0]
     assert np.isnan(told.results.llr).tolist() == [False, True]

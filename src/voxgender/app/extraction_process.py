@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Final
 
 from voxgender.app.parent import watch_parent
 from voxgender.app.reports import next_report
+from voxgender.core.channels import ChannelVoiceprints
 from voxgender.core.errors import InputError, TaskCrashError, TaskLimitError, VoxgenderError
-from voxgender.core.media import Heard, MediaOptions
+from voxgender.core.media import MediaOptions
 
 if TYPE_CHECKING:
     from voxgender.files.audio_stream import AudioLimits
@@ -62,7 +63,7 @@ class ExtractionProcess:
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
 
-    async def hear(self, path: Path, options: MediaOptions, on_progress: Callable[[float], None]) -> Heard:
+    async def hear(self, path: Path, options: MediaOptions, on_progress: Callable[[float], None]) -> ChannelVoiceprints:
         """Make the voiceprints of a recording's channels.
 
         The process is killed where this is cancelled, or takes too long.
@@ -86,7 +87,7 @@ class ExtractionProcess:
         except BaseException:
             self.close()
             raise
-        if isinstance(report, Heard):
+        if isinstance(report, ChannelVoiceprints):
             return report
         if isinstance(report, VoxgenderError):
             if not isinstance(report, InputError):

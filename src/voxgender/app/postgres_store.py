@@ -33,7 +33,7 @@ from voxgender.core.decision import Decision
 from voxgender.core.errors import TaskNotFoundError, VoxgenderError
 
 _Row: TypeAlias = tuple[UUID, str, str, float, float, float, float, float, int, bytes]
-_New: TypeAlias = tuple[_Row, Charge | None, "asyncio.Future[None]"]
+_New: TypeAlias = tuple[_Row | None, Charge | None, "asyncio.Future[None]"]
 _STORED_BYTES: Final = 8
 _INSERT: Final = """
     INSERT INTO voxgender.task (task_id, technology, state, created_s, expires_s, male_prior, min_probability, progress,
@@ -99,14 +99,22 @@ class PostgresStore:
 
     async def add(self, task: Task, charge: Charge | None) -> None:
         """Store a task and book its charge, both or neither; returns once both are committed."""
+        await self._add(_row(task, decision_of(task.outcome)), charge)
+
+    async def charge(self, charge: Charge) -> None:
+        """Book a charge for work of which nothing is stored; returns once it is committed."""
+        # With the tasks, because each transaction that charges keeps all others of its period waiting until the commit.
+        await self._add(None, charge)
+
+    async def _add(self, row: _Row | None, charge: Charge | None) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._new.append((_row(task, decision_of(task.outcome)), charge, done))
+        self._new.append((row, charge, done))
         if self._adding is None or self._adding.done():
             self._adding = asyncio.create_task(self._add_new())
         await done
 
     async def _add_new(self) -> None:
-        """Store what has come, all that waits in one transaction, until nothing waits."""
+        """Store and charge what has come, all that waits in one transaction, until nothing waits."""
         while self._new:
             added = self._next_new()
             try:
@@ -119,31 +127,33 @@ class PostgresStore:
     def _next_new(self) -> list[_New]:
         taken, taken_bytes = 0, 0
         while taken < min(len(self._new), ADD_ROWS) and taken_bytes < ADD_BYTES:
-            taken_bytes += self._new[taken][0][_STORED_BYTES]
+            taken_bytes += _stored_bytes(self._new[taken][0])
             taken += 1
         added, self._new = self._new[:taken], self._new[taken:]
         return added
 
-    async def _insert(self, rows: list[tuple[_Row, Charge | None]]) -> list[Exception | None]:
-        """Insert those of the rows that storage and licence allow, and return the refusals of the others."""
+    async def _insert(self, rows: list[tuple[_Row | None, Charge | None]]) -> list[Exception | None]:
+        """Insert and charge what storage and licence allow, and return the refusals of the rest."""
         accepted: list[_Row] = []
         outcomes: list[Exception | None] = []
         async with self._pool.transaction() as connection:
-            room = await Room.look(connection, self._capacity_bytes, sum(row[_STORED_BYTES] for row, _ in rows))
+            room = await Room.look(connection, self._capacity_bytes, sum(_stored_bytes(row) for row, _ in rows))
             charges = [charge for _, charge in rows if charge is not None]
             book = await read_book(connection, charges, is_locked=True)
             for row, charge in rows:
                 try:
                     if charge is not None:
                         book.check(charge)
-                    await room.check(row[_STORED_BYTES])
+                    if row is not None:
+                        await room.check(_stored_bytes(row))
                 except VoxgenderError as error:
                     outcomes.append(error)
                     continue
                 if charge is not None:
                     book.enter(charge)
-                room.take(row[_STORED_BYTES])
-                accepted.append(row)
+                if row is not None:
+                    room.take(_stored_bytes(row))
+                    accepted.append(row)
                 outcomes.append(None)
             # Sent in one go: others wait for the licence's row and for the totals'.
             async with connection.pipeline():
@@ -255,6 +265,10 @@ class PostgresStore:
         async with self._pool.connection() as connection:
             rows: list[Any] = await (await connection.execute(query, [period])).fetchall()
         return dict(rows)
+
+
+def _stored_bytes(row: _Row | None) -> int:
+    return 0 if row is None else row[_STORED_BYTES]
 
 
 def _row(task: Task, decision: Decision) -> _Row:

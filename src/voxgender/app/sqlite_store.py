@@ -28,7 +28,7 @@ from voxgender.app.sqlite_jobs import (
     renew_job,
     unfinished_query,
 )
-from voxgender.app.sqlite_licence import read_book, write_book
+from voxgender.app.sqlite_licence import book_charge, read_book, write_book
 from voxgender.app.sqlite_schema import prepare
 from voxgender.app.sqlite_totals import count, stored_bytes
 from voxgender.app.store import StoreUsage
@@ -201,6 +201,10 @@ class SqliteStore:
             write_book(connection, book)
         return outcomes
 
+    async def charge(self, charge: Charge) -> None:
+        """Book a charge for work of which nothing is stored; returns once it is on disk."""
+        await self._write(lambda connection: book_charge(connection, charge))
+
     async def enqueue(self, task: Task, job: NewJob, charge: Charge | None) -> None:
         """Store a pending task with its job; returns once both are on disk."""
         row = _row(task, job.decision)
@@ -239,10 +243,7 @@ class SqliteStore:
             if not is_held(connection, job):
                 return False
             if charge is not None:
-                book = read_book(connection)
-                book.check(charge)
-                book.enter(charge)
-                write_book(connection, book)
+                book_charge(connection, charge)
             end_task(connection, job.task_id.bytes, state, outcome, expires_s)
             return True
 

@@ -68,6 +68,13 @@ class Store(Protocol):
             LicenceCapacityError: Where the charge would go beyond what its period allows.
         """
 
+    async def charge(self, charge: Charge) -> None:
+        """Book a charge for work of which nothing is stored.
+
+        Raises:
+            LicenceCapacityError: Where it would go beyond what its period allows; nothing is booked then.
+        """
+
     async def enqueue(self, task: Task, job: NewJob, charge: Charge | None) -> None:
         """Store a pending task with its job; nothing is booked yet, but the charge's period must have something left.
 

@@ -16,6 +16,7 @@ from voxgender.app.job import Job
 from voxgender.app.spool import Spool
 from voxgender.app.store import MAX_TRIES, Store
 from voxgender.app.task import Outcome, TaskError, TaskState, Technology
+from voxgender.core.channels import ChannelVoiceprints
 from voxgender.core.errors import (
     InputError,
     LicenceCapacityError,
@@ -25,7 +26,6 @@ from voxgender.core.errors import (
     TaskCrashError,
     VoxgenderError,
 )
-from voxgender.core.media import Heard
 from voxgender.core.scorer import Scorer
 
 LOOK_S: Final = 0.2
@@ -164,10 +164,10 @@ class Worker:
             log.warning("task failed", code=error.code, error=str(error))
             return _failed(error, _sentence(error))
 
-    def _scored(self, job: Job, heard: Heard) -> _Ending:
-        outcome: Outcome = heard.voiceprints
+    def _scored(self, job: Job, heard: ChannelVoiceprints) -> _Ending:
+        outcome: Outcome = heard
         if job.technology is Technology.GENDER_OF_MEDIA:
-            outcome = heard.voiceprints.score(self._scorer, job.decision)
+            outcome = heard.score(self._scorer, job.decision)
         return _Ending(TaskState.DONE, outcome, heard.audio_s)
 
     async def _is_ours(self, job: Job, progress: float) -> bool:

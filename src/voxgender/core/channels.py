@@ -16,6 +16,7 @@ from voxgender.core.scoring import score_bytes
 from voxgender.core.voiceprint import decode_voiceprint
 
 _NUMBER: Final = np.dtype("<i4")
+_AUDIO_S: Final = np.dtype("<f8")
 
 
 class ChannelResultDict(TypedDict):
@@ -42,11 +43,13 @@ class ChannelVoiceprints:
 
     Attributes:
         numbers: The channels, counted from 0; 0 where they were mixed.
-        voiceprints: The bytes of each channel's voiceprint.
+        voiceprints: The bytes of each channel's voiceprint; its speech length is 0 where no speech was found.
+        audio_s: Seconds of audio that were heard, of all these channels together.
     """
 
     numbers: tuple[int, ...]
     voiceprints: tuple[bytes, ...]
+    audio_s: float = 0.0
 
     def as_dicts(self) -> list[ChannelVoiceprintDict]:
         """Return the channels as the wire contract writes them."""
@@ -69,7 +72,7 @@ class ChannelVoiceprints:
         Raises:
             VoiceprintListError: Where the scorer has not loaded their model.
         """
-        return ChannelResults(self.numbers, score_bytes(scorer, self.voiceprints, decision))
+        return ChannelResults(self.numbers, score_bytes(scorer, self.voiceprints, decision), self.audio_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +82,12 @@ class ChannelResults:
     Attributes:
         numbers: The channels, counted from 0; 0 where they were mixed.
         results: What each sounds like.
+        audio_s: Seconds of audio that were heard, of all these channels together.
     """
 
     numbers: tuple[int, ...]
     results: Results
+    audio_s: float = 0.0
 
     def as_dicts(self) -> list[ChannelResultDict]:
         """Return the channels as the wire contract writes them.
@@ -96,8 +101,9 @@ class ChannelResults:
         return [{"channel_number": number, **one} for number, one in zip(self.numbers, told, strict=True)]
 
     def to_bytes(self) -> bytes:
-        """Return the numbers as little-endian int32, then the results as they write themselves."""
-        return np.array(self.numbers, _NUMBER).tobytes() + self.results.to_bytes()
+        """Return the numbers as little-endian int32, the results as they write themselves, and the length as float64."""
+        numbers, audio_s = np.array(self.numbers, _NUMBER), np.array(self.audio_s, _AUDIO_S)
+        return numbers.tobytes() + self.results.to_bytes() + audio_s.tobytes()
 
     @classmethod
     def from_bytes(cls, data: bytes, decision: Decision) -> ChannelResults:
@@ -105,9 +111,12 @@ class ChannelResults:
 
         Example:
             >>> results = Results(np.array([2, 3], np.float32), np.array([0.1, -1], np.float32))
-            >>> ChannelResults.from_bytes(ChannelResults((0, 4), results).to_bytes(), results.decision).numbers
+            >>> ChannelResults.from_bytes(ChannelResults((0, 4), results, 2.5).to_bytes(), results.decision).numbers
             (0, 4)
         """
-        count = len(data) // (_NUMBER.itemsize + RECORD.itemsize)
+        # What an earlier version has stored has no length. A channel takes up 12 bytes, so that its 8 are seen.
+        count, left_bytes = divmod(len(data), _NUMBER.itemsize + RECORD.itemsize)
         numbers: Sequence[int] = np.frombuffer(data, _NUMBER, count).tolist()
-        return cls(tuple(numbers), Results.from_bytes(data[count * _NUMBER.itemsize :], decision))
+        end = len(data) - left_bytes
+        audio_s = float(np.frombuffer(data[end:], _AUDIO_S)[0]) if left_bytes else 0.0
+        return cls(tuple(numbers), Results.from_bytes(data[count * _NUMBER.itemsize : end], decision), audio_s)

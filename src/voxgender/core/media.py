@@ -1,11 +1,10 @@
-"""A recording: what of it is to be heard, and what was."""
+"""A recording: what of it is to be heard."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from voxgender.core.channels import ChannelVoiceprints
 from voxgender.core.errors import InputError
 
 
@@ -14,7 +13,8 @@ class MediaOptions:
     """What of a recording is to be heard.
 
     Attributes:
-        channel_mode: ``split`` hears each channel for itself, ``mix`` their mean.
+        channel_mode: ``split`` hears each channel for itself, ``mix`` their mean; ``mono`` refuses a recording that has
+            more than one.
         channels: The channels that are heard, counted from 0; all where it is empty. A mix is of these.
         range_from_s: Seconds of audio to pass over.
         range_to_s: Seconds from the start of the audio after which nothing is heard; None for its end.
@@ -30,7 +30,7 @@ class MediaOptions:
         voxgender.core.errors.InputError: range_to is 4; it must be more than range_from, which is 5
     """
 
-    channel_mode: Literal["split", "mix"] = "split"
+    channel_mode: Literal["split", "mix", "mono"] = "split"
     channels: tuple[int, ...] = ()
     range_from_s: float = 0.0
     range_to_s: float | None = None
@@ -45,16 +45,3 @@ class MediaOptions:
 
 ALL: Final = MediaOptions()
 """All channels, each for itself, from beginning to end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What was made of a recording.
-
-    Attributes:
-        voiceprints: One for each channel that was asked for; its speech length is 0 where no speech was found.
-        audio_s: Seconds of audio that were heard, of all channels together.
-    """
-
-    voiceprints: ChannelVoiceprints
-    audio_s: float

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from voxgender.core.channels import ChannelVoiceprints
 from voxgender.core.errors import AudioChannelError
-from voxgender.core.media import ALL, Heard, MediaOptions
+from voxgender.core.media import ALL, MediaOptions
 from voxgender.core.voiceprint import Voiceprint, encode_voiceprint
 from voxgender.files.audio import AudioLimits, AudioStream, open_audio
 from voxgender.files.extraction import SAMPLE_RATE_HZ, Extractor, OpenExtraction
@@ -26,7 +26,7 @@ def hear_channels(
     options: MediaOptions = ALL,
     limits: AudioLimits | None = None,
     on_progress: Callable[[float], None] = lambda _: None,
-) -> Heard:
+) -> ChannelVoiceprints:
     """Make the voiceprints of a recording's channels, all in one pass over it and in memory that does not grow.
 
     Args:
@@ -37,13 +37,15 @@ def hear_channels(
         on_progress: Told again and again how much of the file has been read, 0 to 1.
 
     Raises:
-        AudioChannelError: The recording does not have a channel that was asked for.
+        AudioChannelError: The recording does not have a channel that was asked for, or several where one may be.
         AudioError: It cannot be read as audio, or is beyond the limits.
     """
     is_mixed = options.channel_mode == "mix"
     # The mean of all channels is taken before anything else, so that it is what the command line hears as well.
     rows: Literal["mix", "split"] = "mix" if is_mixed and not options.channels else "split"
     with open_audio(source, sample_rate_hz=SAMPLE_RATE_HZ, channels=rows, piece_s=_PIECE_S, limits=limits) as audio:
+        if options.channel_mode == "mono" and audio.info.channels > 1:
+            raise AudioChannelError(f"the audio has {audio.info.channels} channels; send one of them, or their mix")
         chosen = (0,) if rows == "mix" else _chosen(options.channels, audio.info.channels)
         numbers = (0,) if is_mixed else chosen
         channels = [extractor.start(options.max_speech_s) for _ in numbers]
@@ -59,7 +61,7 @@ def hear_channels(
             if all(channel.full for channel in channels):
                 break
     voiceprints = tuple(_voiceprint(extractor, channel) for channel in channels)
-    return Heard(ChannelVoiceprints(numbers, voiceprints), samples * len(numbers) / SAMPLE_RATE_HZ)
+    return ChannelVoiceprints(numbers, voiceprints, samples * len(numbers) / SAMPLE_RATE_HZ)
 
 
 def _chosen(asked: Sequence[int], available: int) -> tuple[int, ...]:
