@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 serve: $(VENV)/.serve
 	$(BIN)/voxgender serve
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev $(VENV)/.clients
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest tests/core src/voxgender/core
 	$(BIN)/coverage report --include='src/voxgender/core/*' --fail-under=100 --skip-covered
@@ -59,6 +59,12 @@ bench: $(VENV)/.dev
 # What an installation for running the service takes up on disk.
 size:
 	$(PYTHON) tools/installed_size.py
+
+# The product's own gRPC clients, as their users have them: in an environment of their own, because they hold NumPy back.
+$(VENV)/.clients: $(BIN)/python tests/rpc/clients.txt
+	$(PYTHON) -m venv $(VENV)/clients
+	$(VENV)/clients/bin/python -m pip --disable-pip-version-check --quiet install --requirement tests/rpc/clients.txt
+	touch $@
 
 clean:
 	rm -rf $(VENV) build

@@ -20,8 +20,8 @@ from voxgender.app.service import Service
 from voxgender.app.settings import load_settings
 from voxgender.core.base64 import encode_base64
 from voxgender.core.voiceprint import Voiceprint, encode_voiceprint
-from voxgender.rest.listener import bind
-from voxgender.rest.server import RestServer
+from voxgender.serving.listener import bind
+from voxgender.serving.server import Server
 
 PATH = "/api/technology/gender-identification-voiceprints"
 START_S = 30.0
@@ -39,7 +39,7 @@ def running_server(folder: Path, **settings: Any) -> Iterator[httpx.Client]:
     store_url = f"sqlite:///{folder}/tasks.db"
     service = Service.of_settings(load_settings(**{"store_url": store_url, **settings}))
     listener = bind("127.0.0.1", 0)
-    server = RestServer(service, listener, lambda: None)
+    server = Server(service, listener, None, lambda: None)
     with ThreadPoolExecutor(1) as thread:
         running = thread.submit(server.serve)
         try:
@@ -56,7 +56,7 @@ class ServerProcess:
 
     def __init__(self, folder: Path, **settings: object) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("VOXGENDER_")}
-        flags = {"store-url": f"sqlite:///{folder}/tasks.db", "port": 0, **settings}
+        flags = {"store-url": f"sqlite:///{folder}/tasks.db", "port": 0, "grpc": "off", **settings}
         arguments = [f"--{name}={value}" for name, value in flags.items()]
         self.log_path = folder / "server.log"
         with self.log_path.open("ab") as log:

@@ -76,7 +76,7 @@ class Server:
         port = str(self.port)
         if self.name == VOXGENDER:
             store = f"--store-url=sqlite:///{folder / 'tasks.db'}"
-            return ["-m", "voxgender", "serve", f"--port={port}", store, "--log-level=warning"]
+            return ["-m", "voxgender", "serve", f"--port={port}", "--grpc=off", store, "--log-level=warning"]
         if self.name == USUAL:
             return ["-m", "benchmarks.serving.usual_server", port]
         return ["-m", "benchmarks.serving.floor_server", port, str(answers)]

@@ -12,6 +12,10 @@ from voxgender.core.errors import SettingsError
 WRONG: dict[str, list[Any]] = {
     "host": [],
     "port": ["x", -1, 65536, 1.5],
+    "grpc": ["perhaps", 2],
+    "grpc_port": ["x", -1, 65536],
+    "grpc_certificate_file": [],
+    "grpc_key_file": [],
     "workers": [0, 257, "all"],
     "store_url": ["mysql://x", "sqlite:///", "tasks.db", "sqlite:///:memory:", "sqlite:///x.db?mode=ro"],
     "task_ttl_s": [0, -1, "nan", "inf", "soon"],

@@ -75,5 +75,5 @@ def test_a_range_must_not_end_before_it_begins() -> None:
     assert MediaOptions("split", (), 0.0, None, None) == ALL
     assert MediaOptions(range_from_s=1, range_to_s=1.5).range_to_s == 1.5
     for end_s in (0, 1):
-        with pytest.raises(InputError, match=f"range_to is {end_s}; it must be more than range_from, which is 1"):
+        with pytest.raises(InputError, match=f"the range ends at {end_s} s, which is not after its start at 1 s"):
             MediaOptions(range_from_s=1, range_to_s=end_s)

@@ -218,7 +218,7 @@ def test_what_prevents_the_start_is_told_in_one_sentence_that_names_the_setting(
 ) -> None:
     flag = flag.replace("taken", str(server.client.base_url.port))
     store = f"--store-url=sqlite:///{tmp_path}/other.db"
-    command = [sys.executable, "-m", "voxgender", "serve", store, flag]
+    command = [sys.executable, "-m", "voxgender", "serve", "--grpc=off", store, flag]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert ended.returncode == 2
     (sentence,) = [line for line in ended.stderr.splitlines() if not line.startswith("{")]
@@ -311,7 +311,7 @@ def test_what_a_client_puts_into_the_path_is_not_logged(server: ServerProcess) -
 def test_a_log_that_cannot_be_written_does_not_fail_a_request(start: Start, tmp_path: Path) -> None:
     server = start()
     server.stop()
-    command = [sys.executable, "-m", "voxgender", "serve", f"--store-url=sqlite:///{tmp_path}/tasks.db"]
+    command = [sys.executable, "-m", "voxgender", "serve", "--grpc=off", f"--store-url=sqlite:///{tmp_path}/tasks.db"]
     port = server.client.base_url.port
     with Path("/dev/full").open("w") as full:
         process = subprocess.Popen([*command, f"--port={port}"], stderr=full)

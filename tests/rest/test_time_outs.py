@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from voxgender.rest.listener import bind
-from voxgender.rest.server import RestServer
+from voxgender.serving.listener import bind
+from voxgender.serving.server import Server
 
 SHORT_S = 0.4
 LARGE_BYTES = 16 * 1024**2
@@ -69,7 +69,7 @@ def address() -> Iterator[tuple[str, int]]:
         # The system's buffers shall be small, so that what a client does not read stays with the server.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         is_listening = threading.Event()
-        server = RestServer(NoService(), listener, is_listening.set)  # type: ignore[arg-type]
+        server = Server(NoService(), listener, None, is_listening.set)  # type: ignore[arg-type]
         serving = thread.submit(server.serve)
         is_listening.wait(30)
         try:

@@ -207,7 +207,17 @@ def test_together_they_fill_the_store_to_its_capacity_and_each_finishes_what_is_
 
 def test_what_prevents_the_start_of_workers_is_told_once_in_one_sentence(tmp_path: Path) -> None:
     store = f"--store-url=sqlite:///{tmp_path}/tasks.db"
-    command = [sys.executable, "-m", "voxgender", "serve", "--workers=2", "--port=0", store, "--licence-file=/none"]
+    command = [
+        sys.executable,
+        "-m",
+        "voxgender",
+        "serve",
+        "--workers=2",
+        "--port=0",
+        "--grpc=off",
+        store,
+        "--licence-file=/none",
+    ]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 2
     assert ended.stderr == "voxgender: VOXGENDER_LICENCE_FILE (--licence-file) is /none: No such file or directory\n"

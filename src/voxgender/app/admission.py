@@ -53,13 +53,16 @@ class Admission:
         windows: Where several processes count together; None where this one is alone. While they cannot be used, each
             process counts for itself: no request fails by it, and at most as many times the limit is let in as there
             are processes.
+
+    Attributes:
+        licence: The licence.
     """
 
     def __init__(
         self, rate_limit: str | None, licence: Licence | None, windows: RateWindows[Any] | None = None
     ) -> None:
         self._rate = limits.parse(rate_limit) if rate_limit else None
-        self._licence = licence
+        self.licence = licence
         self._own = MovingWindowRateLimiter(MemoryStorage())
         self._windows = windows
         self._shared = MovingWindowRateLimiter(windows) if windows else None
@@ -97,7 +100,7 @@ class Admission:
         Raises:
             LicenceExpiredError: Where the licence has ended.
         """
-        return None if self._licence is None else self._licence.charge(resource, amount, now_s)
+        return None if self.licence is None else self.licence.charge(resource, amount, now_s)
 
     def close(self) -> None:
         """Let go of what is shared with other processes."""

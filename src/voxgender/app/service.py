@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import uuid
 from typing import Final
@@ -16,19 +17,23 @@ from voxgender.app.rate_storage import shared_windows
 from voxgender.app.settings import Settings
 from voxgender.app.spool import Spool
 from voxgender.app.store import Store
-from voxgender.app.task import NEVER_S, Task, TaskState, Technology
+from voxgender.app.task import NEVER_S, Outcome, Task, TaskState, Technology
 from voxgender.app.upload import Upload
 from voxgender.app.waiting import answer
 from voxgender.core.decision import Decision
 from voxgender.core.errors import RequestValidationError, SettingsError, TaskNotFoundError
 from voxgender.core.media import MediaOptions
+from voxgender.core.result import Results
 from voxgender.core.scorer import Scorer
 from voxgender.core.scoring import FEW_ITEMS, Scoring, settle
 
 TOGETHER: Final = 128
 """Most small lists that are scored together."""
-LOOK_AGAIN_S: Final = 0.1
-"""Seconds between two looks at a task that is waited for."""
+FIRST_LOOK_S: Final = 0.05
+LONGEST_LOOK_S: Final = 1.0
+"""Seconds between two looks at a task that is waited for: a tenth of the time that it has been, within these."""
+WAIT_S: Final = 3600.0
+"""Seconds that a task is waited for at a time by who waits for its end."""
 
 log = structlog.get_logger()
 
@@ -133,6 +138,49 @@ class Service:
         log.info("task accepted", task_id=str(task.task_id), state=task.state, voiceprints=len(results))
         return task
 
+    async def identify(self, scoring: Scoring, decision: Decision | None = None) -> Results:
+        """Return the results of voiceprints that have been scored; nothing of them is kept but the licence's charge.
+
+        Args:
+            scoring: All of them.
+            decision: Prior and smallest probability; None for the settings'.
+
+        Raises:
+            VoiceprintListError: Where items cannot be scored; it tells of each.
+            LicenceExpiredError: Where the licence has ended.
+            LicenceCapacityError: Where the licence does not allow so many more.
+        """
+        results = scoring.results(decision or self.decision)
+        charge = self.admission.charge("voiceprints", len(results), time.time())
+        if charge is not None:
+            await self.store.charge(charge)
+        return results
+
+    async def hear(
+        self, technology: Technology, upload: Upload, options: MediaOptions, decision: Decision | None = None
+    ) -> Outcome:
+        """Have a worker do what :meth:`submit_media` does, wait for it, and keep nothing of it.
+
+        Where the caller goes away, the work is cancelled.
+
+        Returns:
+            The outcome, which is a ``TaskError`` where the task was rejected or has failed.
+
+        Raises:
+            TaskNotFoundError: Where somebody has deleted the task.
+            LicenceExpiredError: Where the licence has ended.
+            LicenceCapacityError: Where what it allows is used up.
+            StorageFullError: Where the store or the disk has no room.
+        """
+        task = await self.submit_media(technology, upload, options, decision)
+        try:
+            while task.outcome is None:
+                task = await self.task(task.task_id, technology, WAIT_S)
+            return task.outcome
+        finally:
+            with contextlib.suppress(TaskNotFoundError):
+                await self.forget(task.task_id, technology)
+
     async def begin_upload(self, declared_bytes: int | None) -> Upload:
         """Return what takes the media of one new task, to be handed to :meth:`submit_media` or discarded.
 
@@ -187,10 +235,11 @@ class Service:
         Raises:
             TaskNotFoundError: Where it is unknown, of another technology, or has expired.
         """
-        until_s = time.monotonic() + wait_s
+        began_s = time.monotonic()
         task = await self.store.get(task_id)
-        while not task.state.is_finished and (left_s := until_s - time.monotonic()) > 0:
-            await asyncio.sleep(min(LOOK_AGAIN_S, left_s))
+        while not task.state.is_finished and (waited_s := time.monotonic() - began_s) < wait_s:
+            pause_s = min(max(FIRST_LOOK_S, waited_s / 10), LONGEST_LOOK_S)
+            await asyncio.sleep(min(pause_s, wait_s - waited_s))
             task = await self.store.get(task_id)
         if task.technology is not technology:
             raise _not_found(task_id)

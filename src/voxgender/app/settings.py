@@ -33,7 +33,13 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    workers: int = Field(1, ge=1, le=256, description="Processes that answer on the port; they share the store.")
+    grpc: bool = Field(True, description="Whether gRPC is answered as well.")
+    grpc_port: int = Field(8080, ge=0, le=65535, description="Port to listen on for gRPC; 0 takes a free one.")
+    grpc_certificate_file: Path | None = Field(
+        None, description="PEM file of the certificate chain for gRPC over TLS; none: no TLS."
+    )
+    grpc_key_file: Path | None = Field(None, description="PEM file of the certificate's private key.")
+    workers: int = Field(1, ge=1, le=256, description="Processes that answer on the ports; they share the store.")
     store_url: str = Field(
         "sqlite:///voxgender.db",
         repr=False,  # it may hold a password

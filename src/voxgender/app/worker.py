@@ -158,11 +158,11 @@ class Worker:
                 return None
             return _failed(error, f"The process that read the file died {MAX_TRIES} times.")
         except InputError as error:
-            told = TaskError("task.validation-error", _sentence(error), error.code, ("body", "file"))
+            told = TaskError("task.validation-error", error.sentence, error.code, ("body", "file"))
             return _Ending(TaskState.REJECTED, told)
         except VoxgenderError as error:
             log.warning("task failed", code=error.code, error=str(error))
-            return _failed(error, _sentence(error))
+            return _failed(error, error.sentence)
 
     def _scored(self, job: Job, heard: ChannelVoiceprints) -> _Ending:
         outcome: Outcome = heard
@@ -186,7 +186,7 @@ class Worker:
                 charge = self._admission.charge("audio_s", ending.audio_s, now_s) if ending.audio_s else None
                 is_ours = await self._store.finish(job, ending.state, ending.outcome, now_s + self._task_ttl_s, charge)
             except (LicenceCapacityError, LicenceExpiredError) as error:
-                told = TaskError("internal", _sentence(error), error.code, ("license",))
+                told = TaskError("internal", error.sentence, error.code, ("license",))
                 ending = _Ending(TaskState.FAILED, told)
             except (StoreUnavailableError, StorageFullError) as error:
                 log.warning("task cannot be finished yet", error=str(error))
@@ -205,14 +205,3 @@ class Worker:
 
 def _failed(error: VoxgenderError, message: str) -> _Ending:
     return _Ending(TaskState.FAILED, TaskError("internal", message, error.code))
-
-
-def _sentence(error: VoxgenderError) -> str:
-    """Return an error's message as a sentence.
-
-    Example:
-        >>> _sentence(VoxgenderError("the audio is empty"))
-        'The audio is empty.'
-    """
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."

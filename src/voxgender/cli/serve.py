@@ -1,4 +1,4 @@
-"""``voxgender serve``: the REST service."""
+"""``voxgender serve``: the service, over REST and gRPC."""
 
 from __future__ import annotations
 
@@ -24,28 +24,35 @@ def setting_flags() -> list[click.Parameter]:
 
 def _serve(**flags: Any) -> None:
     from voxgender.app.working import WorkProcess
-    from voxgender.rest.listener import bind, log_listening
+    from voxgender.serving.listener import bind, log_listening, rpc_address
 
     settings = load_settings(**flags)
     configure_logs(settings.log_level)
-    with bind(settings.host, settings.port) as listener, WorkProcess(settings) as working:
+    with (
+        bind(settings.host, settings.port) as listener,
+        rpc_address(settings) as rpc,
+        WorkProcess(settings) as working,
+    ):
 
         def on_listening() -> None:
-            log_listening(listener)
+            log_listening(listener, rpc)
             working.start()
 
         if settings.workers > 1:
             # What only watches over the workers loads nothing of what they answer with.
-            from voxgender.rest.workers import Workers
+            from voxgender.serving.workers import Workers
 
-            Workers(settings, listener, on_listening, working.stop).run()
+            Workers(settings, listener, rpc, on_listening, working.stop).run()
         else:
             from voxgender.app.service import Service
-            from voxgender.rest.server import RestServer
+            from voxgender.serving.server import Server
 
-            RestServer(Service.of_settings(settings), listener, on_listening, working.stop).serve()
+            Server(Service.of_settings(settings), listener, rpc, on_listening, working.stop).serve()
 
 
 command = click.Command(
-    "serve", callback=_serve, params=setting_flags(), help="Start the REST service, and work on media beside it."
+    "serve",
+    callback=_serve,
+    params=setting_flags(),
+    help="Start the service, over REST and gRPC, and work on media beside it.",
 )

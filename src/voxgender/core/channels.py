@@ -101,7 +101,7 @@ class ChannelResults:
         return [{"channel_number": number, **one} for number, one in zip(self.numbers, told, strict=True)]
 
     def to_bytes(self) -> bytes:
-        """Return the numbers as little-endian int32, the results as they write themselves, and the length as float64."""
+        """Return the numbers as little-endian int32, the results as they write themselves, the length as float64."""
         numbers, audio_s = np.array(self.numbers, _NUMBER), np.array(self.audio_s, _AUDIO_S)
         return numbers.tobytes() + self.results.to_bytes() + audio_s.tobytes()
 

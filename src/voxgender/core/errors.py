@@ -15,6 +15,17 @@ class VoxgenderError(Exception):
 
     code: ClassVar[str] = "internal"
 
+    @property
+    def sentence(self) -> str:
+        """The message as a sentence.
+
+        Example:
+            >>> VoxgenderError("the audio is empty").sentence
+            'The audio is empty.'
+        """
+        text = str(self)
+        return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
+
     def without_origin(self) -> Self:
         """Return the error, which forgets where it was raised: that would keep all that was being read in memory."""
         self.__traceback__ = self.__context__ = None

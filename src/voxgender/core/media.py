@@ -27,7 +27,7 @@ class MediaOptions:
         >>> MediaOptions(range_from_s=5, range_to_s=4)
         Traceback (most recent call last):
         ...
-        voxgender.core.errors.InputError: range_to is 4; it must be more than range_from, which is 5
+        voxgender.core.errors.InputError: the range ends at 4 s, which is not after its start at 5 s
     """
 
     channel_mode: Literal["split", "mix", "mono"] = "split"
@@ -39,7 +39,7 @@ class MediaOptions:
     def __post_init__(self) -> None:
         if self.range_to_s is not None and not self.range_to_s > self.range_from_s:
             raise InputError(
-                f"range_to is {self.range_to_s:g}; it must be more than range_from, which is {self.range_from_s:g}"
+                f"the range ends at {self.range_to_s:g} s, which is not after its start at {self.range_from_s:g} s"
             )
 
 

@@ -11,8 +11,8 @@ import structlog
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from voxgender.app.ids import CORRELATION_ID, REQUEST_ID, new_id
 from voxgender.rest.errors import detail, error_body
-from voxgender.rest.ids import CORRELATION_ID, REQUEST_ID, new_id
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Longest request line with headers."""

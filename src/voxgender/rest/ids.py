@@ -1,10 +1,9 @@
-"""Correlation and request ids: taken over or made, bound to every log line, echoed on every answer."""
+"""Correlation and request ids of HTTP requests: bound to every log line, echoed on every answer."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import time
 from collections.abc import Mapping
 from typing import Final
@@ -12,19 +11,15 @@ from typing import Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from voxgender.core.errors import RequestInvalidError
+from voxgender.app.ids import CORRELATION_ID, REQUEST_ID, take_ids
 from voxgender.rest.errors import error_body, error_response
 
-CORRELATION_ID: Final = "x-correlation-id"
-REQUEST_ID: Final = "x-request-id"
-MAX_ID_CHARACTERS: Final = 128
 DRAIN_BYTES: Final = 256 * 1024**2
 """Most bytes of a refused body that are read and thrown away before the connection is closed."""
 DRAIN_S: Final = 2.0
 """Longest time for it."""
 
 log = structlog.get_logger()
-_random = random.Random()  # noqa: S311 - nothing rests on an id that cannot be guessed
 
 
 class RequestIds:
@@ -44,7 +39,7 @@ class RequestIds:
             return
         began_s = time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        ids, refusal = _take_ids(headers)
+        ids, refusal = take_ids(headers)
         id_headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in ids.items()]
         status = 0
         body = IncomingBody(headers, receive)
@@ -130,23 +125,3 @@ def _path(scope: Scope) -> str:
     """Return the pattern of the route: a path itself may hold whatever a client put there, a voiceprint even."""
     path: str = getattr(scope.get("route"), "path", "unknown")
     return path
-
-
-def new_id() -> str:
-    """Return an id that is unique, but no secret: the system's random numbers would make other threads take over."""
-    digits = f"{_random.getrandbits(128):032x}"
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"  # a UUID of version 4
-
-
-def _take_ids(headers: Mapping[bytes, bytes]) -> tuple[dict[str, str], RequestInvalidError | None]:
-    """Return both ids, and the refusal if one of those that were sent cannot be taken over."""
-    ids: dict[str, str] = {}
-    refusal = None
-    for name in (CORRELATION_ID, REQUEST_ID):
-        sent = headers.get(name.encode("ascii"), b"").decode("latin-1").strip()
-        if sent and not (len(sent) <= MAX_ID_CHARACTERS and sent.isascii() and sent.isprintable()):
-            message = f"The header must hold at most {MAX_ID_CHARACTERS} printable ASCII characters."
-            refusal = RequestInvalidError(message, "header", name)
-            sent = ""
-        ids[name] = sent or new_id()
-    return ids, refusal

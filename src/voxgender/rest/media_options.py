@@ -95,7 +95,7 @@ def asked_media(
         )
     except InputError as error:
         location = ("query", "range_to") if config is None else (*_CONFIG, "range_to")
-        raise WrongValueError(f"{error}.", location, "value.out-of-range") from None
+        raise WrongValueError(error.sentence, location, "value.out-of-range") from None
     of_decision = {name: value for name, value in asked.items() if name in DecisionQuery.model_fields}
     return options, replace(decision, **of_decision)
 

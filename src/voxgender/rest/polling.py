@@ -10,11 +10,11 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from voxgender.app.ids import CORRELATION_ID, REQUEST_ID
 from voxgender.app.task import Task, Technology
 from voxgender.core.errors import RequestInvalidError
 from voxgender.rest import schema
 from voxgender.rest.admission import admit, error_responses, service_of
-from voxgender.rest.ids import CORRELATION_ID, REQUEST_ID
 from voxgender.rest.negotiation import JSON, asked_wait_s
 from voxgender.rest.query import query_parameters, read_query
 from voxgender.rest.task_answer import task_answer, task_info

@@ -1,34 +1,21 @@
-"""Running the REST application on a socket."""
+"""The REST application on a socket."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import gc
-import signal
 import socket
-import sys
-import threading
 from collections.abc import Callable, Iterator
-from typing import Any
 
-import structlog
 import uvicorn
 
 from voxgender.app.service import Service
 from voxgender.rest.app import create_app
 from voxgender.rest.connection import Connection
-from voxgender.rest.heap import keep_freed_blocks
 
 KEEP_ALIVE_S = 75
 """Seconds that a connection may wait for its first request, or for the next one."""
 SHUTDOWN_S = 10
 """Seconds that requests under way have to finish once the server is told to stop."""
-
-SWITCH_S = 0.0005
-"""Longest time that a thread keeps the interpreter from another one; Python's own is ten times as long."""
-
-log = structlog.get_logger()
 
 
 class _Server(uvicorn.Server):
@@ -61,10 +48,10 @@ class _Server(uvicorn.Server):
 
 
 class RestServer:
-    """Answers requests for a service on a socket, from the service's start to its stop.
+    """Answers HTTP requests for a service.
 
     Args:
-        service: What answers; it is started and stopped by :meth:`run`.
+        service: What answers; whoever runs the server starts and stops it.
         listener: A bound socket.
         on_listening: Called once requests are answered.
         on_stopping: Called once no more are, while those under way finish.
@@ -75,9 +62,8 @@ class RestServer:
         service: Service,
         listener: socket.socket,
         on_listening: Callable[[], None],
-        on_stopping: Callable[[], None] = lambda: None,
+        on_stopping: Callable[[], None],
     ) -> None:
-        self._service = service
         self._listener = listener
         config = uvicorn.Config(
             create_app(service),
@@ -93,46 +79,25 @@ class RestServer:
         )
         self._server = _Server(config, on_listening, on_stopping)
 
-    def serve(self) -> None:
-        """Do what :meth:`run` does, on an event loop of its own, the fastest that there is.
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._server.should_exit
 
-        Raises:
-            SettingsError: Where the store cannot be opened.
+    @property
+    def is_given_up(self) -> bool:
+        """Whether it was told to give up what is under way."""
+        return self._server.force_exit
+
+    async def serve(self) -> None:
+        """Answer requests until :meth:`stop`, and return once those under way have ended."""
+        await self._server.serve(sockets=[self._listener])
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Return from :meth:`serve` once the requests under way have finished; any thread may call it.
+
+        Args:
+            at_once: Whether to give them up.
         """
-        keep_freed_blocks()
-        # The store's thread takes the interpreter a few times for each commit, and each time waits so long while the
-        # event loop is busy.
-        sys.setswitchinterval(SWITCH_S)
-        # What has been loaded stays for good. To look through all of it again and again would keep requests waiting.
-        gc.collect()
-        gc.freeze()
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(self.run())
-
-    async def run(self) -> None:
-        """Start the service, answer requests until a signal or :meth:`stop` comes, and stop the service.
-
-        Raises:
-            SettingsError: Where the store cannot be opened.
-        """
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, self._server.handle_exit)
-        await self._service.start()
-        try:
-            await self._server.serve(sockets=[self._listener])
-        finally:
-            await self._service.stop()
-            log.info("stopped")
-
-    def stop(self) -> None:
-        """Let the requests under way finish and then return from :meth:`run`; any thread may call it."""
         self._server.should_exit = True
-
-
-def _loop_factory() -> Any:
-    if sys.platform == "win32":
-        return None
-    import uvloop
-
-    return uvloop.new_event_loop
+        self._server.force_exit = at_once

@@ -1,4 +1,4 @@
-"""Several processes that answer on one socket, and the one that keeps them going."""
+"""Several processes that answer on the same ports, and the one that keeps them going."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 from limits.errors import StorageError
@@ -23,9 +23,6 @@ from voxgender.app.rate_storage import machine_windows
 from voxgender.app.reports import next_report
 from voxgender.app.settings import Settings
 from voxgender.core.errors import SettingsError, VoxgenderError
-
-if TYPE_CHECKING:
-    pass
 
 STOP_S: Final = 30.0
 """Seconds that a worker has to end once it is told to; then it is killed. It gives itself about 10."""
@@ -48,7 +45,8 @@ class Workers:
 
     Args:
         settings: How each of them is to work, and how many they are.
-        listener: A bound socket, which they share.
+        listener: A bound socket for HTTP, which they share.
+        rpc_address: Where they answer gRPC, each with a socket of its own; None for nowhere.
         on_listening: Called once the first of them answers.
         on_stopping: Called once they are told to stop.
 
@@ -60,6 +58,7 @@ class Workers:
         self,
         settings: Settings,
         listener: socket.socket,
+        rpc_address: str | None,
         on_listening: Callable[[], None],
         on_stopping: Callable[[], None],
     ) -> None:
@@ -69,6 +68,7 @@ class Workers:
             )
         self._settings = settings
         self._listener = listener
+        self._rpc_address = rpc_address
         self._on_listening = on_listening
         self._on_stopping = on_stopping
         self._processes: set[SpawnProcess] = set()
@@ -139,7 +139,9 @@ class Workers:
     def _start(self) -> tuple[SpawnProcess, Connection]:
         """Start a worker; return it and where it reports, first whether it answers, then by its end."""
         reports, told = _SPAWN.Pipe(duplex=False)
-        process = _SPAWN.Process(target=_work, args=(self._settings, self._listener, told), daemon=True)
+        process = _SPAWN.Process(
+            target=_work, args=(self._settings, self._listener, self._rpc_address, told), daemon=True
+        )
         # Ctrl-C goes to all processes of a terminal. One that has only begun leaves it to this one to end it.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -176,10 +178,10 @@ class Workers:
             process.kill()
 
 
-def _work(settings: Settings, listener: socket.socket, told: Connection) -> None:
+def _work(settings: Settings, listener: socket.socket, rpc_address: str | None, told: Connection) -> None:
     """Be a worker; tell ``True`` once it answers, or the error that keeps it from that."""
     from voxgender.app.service import Service
-    from voxgender.rest.server import RestServer
+    from voxgender.serving.server import Server
 
     def tell(report: object) -> None:
         with contextlib.suppress(OSError):  # nobody is there any more; watch_parent sees to it
@@ -188,7 +190,7 @@ def _work(settings: Settings, listener: socket.socket, told: Connection) -> None
     configure_logs(settings.log_level)
     structlog.contextvars.bind_contextvars(worker=os.getpid())
     try:
-        server = RestServer(Service.of_settings(settings), listener, lambda: tell(True))
+        server = Server(Service.of_settings(settings), listener, rpc_address, lambda: tell(True))
         watch_parent(server.stop)
         server.serve()
     except (VoxgenderError, OSError) as error:

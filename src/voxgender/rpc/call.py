@@ -1,0 +1,90 @@
+"""What all RPCs share: ids, admission, a log line, and errors in the words of the one table."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import Final, TypeVar
+
+import grpc.aio
+import structlog
+from grpc import StatusCode
+
+from voxgender.app.ids import take_ids
+from voxgender.app.service import Service
+from voxgender.core.errors import RequestInvalidError, VoxgenderError
+from voxgender.rpc.context import Context, caller_of, headers_of
+from voxgender.rpc.errors import TABLE, refuse
+
+_Message = TypeVar("_Message")
+
+NEXT_MESSAGE_S: Final = 300.0
+"""Longest time between two messages of a stream: one that has been forgotten must not be kept for ever."""
+
+log = structlog.get_logger()
+
+
+@contextlib.asynccontextmanager
+async def answering(
+    context: Context, method: str, service: Service, operation: str | None = None
+) -> AsyncIterator[None]:
+    """Be around the answering of an RPC: take over or make its ids, admit it, log it, and tell its error.
+
+    Args:
+        context: Of the RPC.
+        method: Its name for the log.
+        service: What answers.
+        operation: What the caller's requests are counted as; None where they are not counted.
+    """
+    began_s = time.perf_counter()
+    ids, refusal = take_ids(headers_of(context))
+    # Each RPC is a task with a context of its own, which ends with it.
+    structlog.contextvars.bind_contextvars(**{name[2:].replace("-", "_"): value for name, value in ids.items()})
+    status = StatusCode.UNKNOWN
+    try:
+        await context.send_initial_metadata(tuple(ids.items()))
+        try:
+            if refusal is not None:
+                raise refusal
+            if operation is not None:
+                await service.admission.admit(caller_of(context.peer()), operation)
+            yield
+            status = StatusCode.OK
+        except VoxgenderError as error:
+            status = TABLE.get(error.code, StatusCode.INTERNAL)
+            if status in (StatusCode.INTERNAL, StatusCode.UNAVAILABLE):
+                log.error("request refused", code=error.code, error=str(error))  # noqa: TRY400 - it is no surprise
+            else:
+                log.info("request refused", code=error.code)
+            await refuse(context, error)
+    except asyncio.CancelledError:
+        status = StatusCode.CANCELLED
+        raise
+    except grpc.aio.AbortError:
+        raise
+    except Exception:
+        status = StatusCode.INTERNAL
+        log.exception("request failed", method=method)
+        await refuse(context, VoxgenderError("internal error"))
+    finally:
+        duration_ms = round((time.perf_counter() - began_s) * 1000, 3)
+        log.info("request", method=method, status=status.name, duration_ms=duration_ms)
+
+
+async def timely(messages: AsyncIterator[_Message]) -> AsyncIterator[_Message]:
+    """Yield the messages of a stream as they come.
+
+    Raises:
+        RequestInvalidError: Where the next one does not come in time.
+    """
+    while True:
+        try:
+            async with asyncio.timeout(NEXT_MESSAGE_S):
+                message = await anext(messages, None)
+        except TimeoutError:
+            raise RequestInvalidError(f"the next message has not come within {NEXT_MESSAGE_S:g} s") from None
+        if message is None:
+            return
+        yield message

@@ -1,0 +1,70 @@
+"""The one table that turns an error's code into a gRPC status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from grpc import StatusCode
+
+from voxgender.app.task import TaskError
+from voxgender.core.errors import RateLimitError, VoxgenderError
+from voxgender.rpc.context import Context
+
+ERROR_CODE: Final = "x-error-code"
+"""Trailing metadata of a refusal: the error's stable code."""
+RETRY_AFTER: Final = "retry-after"
+"""Trailing metadata of a refusal for too many requests: seconds to wait, as REST's header of that name tells."""
+
+_INVALID: Final = StatusCode.INVALID_ARGUMENT
+_EXHAUSTED: Final = StatusCode.RESOURCE_EXHAUSTED
+
+TABLE: Final[Mapping[str, StatusCode]] = {
+    "input.invalid": _INVALID,
+    "base64.invalid": _INVALID,
+    "voiceprint.invalid": _INVALID,
+    "voiceprint.model-mismatch": _INVALID,
+    "voiceprints.invalid": _INVALID,
+    "media.invalid": _INVALID,
+    "media.limit-exceeded": _INVALID,
+    "media.unsupported": _INVALID,
+    "media.channel-missing": _INVALID,
+    "media.too-large": _INVALID,
+    "body.too-large": _INVALID,
+    "request.unparsable": _INVALID,
+    "request.validation-error": _INVALID,
+    "task.not-found": StatusCode.NOT_FOUND,
+    "task.limit-exceeded": _EXHAUSTED,
+    "task.crashed": StatusCode.INTERNAL,
+    "task.worker-lost": StatusCode.UNAVAILABLE,
+    "licensing.capacity-exceeded": _EXHAUSTED,
+    "licensing.expired": StatusCode.FAILED_PRECONDITION,
+    "storage.capacity-exceeded": _EXHAUSTED,
+    "storage.unavailable": StatusCode.UNAVAILABLE,
+    "request.rate-limit-exceeded": _EXHAUSTED,
+    "model.invalid": StatusCode.INTERNAL,
+    "settings.invalid": StatusCode.INTERNAL,
+    "dependency.missing": StatusCode.INTERNAL,
+    "media.lost": StatusCode.INTERNAL,
+    "internal": StatusCode.INTERNAL,
+}
+
+
+async def refuse(context: Context, error: VoxgenderError | TaskError) -> None:
+    """End an RPC by an error: its status, one sentence, and its code in the trailing metadata.
+
+    Args:
+        context: Of the RPC.
+        error: What was raised, or why a task was rejected or has failed.
+
+    Raises:
+        grpc.aio.AbortError: Always; it is for gRPC itself.
+    """
+    status = TABLE.get(error.code, StatusCode.INTERNAL)
+    message = error.message if isinstance(error, TaskError) else error.sentence
+    if isinstance(error, VoxgenderError) and status is StatusCode.INTERNAL:
+        message = "Internal error."  # what is wrong inside is for the log alone
+    metadata = [(ERROR_CODE, error.code)]
+    if isinstance(error, RateLimitError):
+        metadata.append((RETRY_AFTER, str(error.retry_after_s)))
+    await context.abort(status, message, tuple(metadata))

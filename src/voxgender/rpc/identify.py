@@ -1,0 +1,98 @@
+"""GenderIdentification.Identify: voiceprints message by message, or one recording, to scores."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from phonexia.grpc.technologies.gender_identification.v1.gender_identification_pb2 import (
+    IdentifyRequest,
+    IdentifyResponse,
+    IdentifyResult,
+)
+from phonexia.grpc.technologies.gender_identification.v1.gender_identification_pb2_grpc import (
+    GenderIdentificationServicer,
+)
+
+from voxgender.app.service import Service
+from voxgender.app.task import Technology
+from voxgender.core.channels import ChannelResults
+from voxgender.core.errors import RequestValidationError, VoiceprintListError
+from voxgender.core.scoring import Scoring
+from voxgender.rpc.call import answering, timely
+from voxgender.rpc.context import Context
+from voxgender.rpc.durations import duration
+from voxgender.rpc.incoming_audio import IncomingAudio
+from voxgender.rpc.mistakes import mistaken_voiceprint
+from voxgender.rpc.results import response_of
+
+MAX_MESSAGE_VOICEPRINTS: Final = 1024
+"""Most voiceprints of one message, as the protocol's clients send them; more come in more messages."""
+
+
+class GenderIdentification(GenderIdentificationServicer):
+    """Tells the perceived gender of voices.
+
+    Args:
+        service: What answers.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    # A coroutine that writes its answers ends in good order when it is cancelled, as a generator of them does not.
+    async def Identify(  # type: ignore[override]  # noqa: N802 - the protocol's name
+        self, request_iterator: AsyncIterator[IdentifyRequest], context: Context
+    ) -> None:
+        """Answer each message of voiceprints by one message; a recording by one after its end."""
+        service = self._service
+        async with (
+            answering(context, "GenderIdentification.Identify", service, f"submit {Technology.GENDER_OF_MEDIA}"),
+            IncomingAudio(service, Technology.GENDER_OF_MEDIA, context) as audio,
+        ):
+            scoring: Scoring | None = None
+            async for request in timely(request_iterator):
+                has_audio = request.HasField("audio")
+                if (has_audio or audio.has_begun) and (request.voiceprints or scoring is not None):
+                    raise RequestValidationError(
+                        "The stream holds voiceprints and audio; send them in two.", ("voiceprints",), "stream.mixed"
+                    )
+                if has_audio or audio.has_begun:
+                    await audio.take(request)
+                    continue
+                scoring = service.begin_scoring() if scoring is None else scoring.new()
+                await context.write(await self._identified([one.content for one in request.voiceprints], scoring))
+            if audio.has_begun:
+                await context.write(_response_of_audio(await audio.heard(ChannelResults)))
+
+    async def _identified(self, items: Sequence[bytes], scoring: Scoring) -> IdentifyResponse:
+        """Return the answer to one message."""
+        most = min(MAX_MESSAGE_VOICEPRINTS, self._service.settings.max_voiceprints)
+        if len(items) > most:
+            raise RequestValidationError(
+                f"A message holds {len(items)} voiceprints; at most {most} are allowed. Send them in several messages.",
+                ("voiceprints",),
+                "list.too-long",
+            )
+        while (at := len(scoring)) < len(items):
+            scoring.add_bytes(items[at : at + scoring.block_items])
+            if len(scoring) < len(items):
+                await asyncio.sleep(0)  # other requests have their turn
+        try:
+            return response_of(await self._service.identify(scoring))
+        except VoiceprintListError as error:
+            position = next(iter(error.errors))
+            if (mistake := mistaken_voiceprint(items[position])) is None:
+                raise
+            raise RequestValidationError(
+                f"Item {position} of the voiceprints {mistake}", ("voiceprints", position), "voiceprint.invalid"
+            ) from None
+
+
+def _response_of_audio(heard: ChannelResults | None) -> IdentifyResponse:
+    if heard is None:
+        return IdentifyResponse(results=[IdentifyResult(speech_length=duration(0))])
+    response = response_of(heard.results)
+    response.processed_audio_length.CopyFrom(duration(heard.audio_s))
+    return response

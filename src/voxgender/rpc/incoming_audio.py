@@ -1,0 +1,140 @@
+"""A recording that comes in the messages of a stream."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self, TypeAlias, TypeVar
+
+from phonexia.grpc.common.core_pb2 import TimeRange
+from phonexia.grpc.technologies.gender_identification.v1.gender_identification_pb2 import (
+    IdentifyConfig,
+    IdentifyRequest,
+)
+from phonexia.grpc.technologies.speaker_identification.v1.speaker_identification_pb2 import (
+    ExtractConfig,
+    ExtractRequest,
+)
+
+from voxgender.app.service import Service
+from voxgender.app.task import TaskError, Technology
+from voxgender.app.upload import Upload
+from voxgender.core.channels import ChannelResults, ChannelVoiceprints
+from voxgender.core.errors import RequestValidationError
+from voxgender.core.media import MediaOptions
+from voxgender.rpc.context import Context
+from voxgender.rpc.durations import seconds_of
+from voxgender.rpc.errors import refuse
+from voxgender.rpc.mistakes import mistaken_audio
+from voxgender.rpc.raw_audio import wav_header
+
+AudioRequest: TypeAlias = IdentifyRequest | ExtractRequest
+Config: TypeAlias = IdentifyConfig | ExtractConfig
+_Heard = TypeVar("_Heard", ChannelResults, ChannelVoiceprints)
+
+
+class IncomingAudio:
+    """Takes a recording message by message into the spool, and has a worker hear it.
+
+    A context: whatever ends it, nothing of the recording stays.
+
+    Args:
+        service: What hears it.
+        technology: What is to be done with it.
+        context: Of the RPC.
+
+    Attributes:
+        has_begun: Whether a message with audio has come.
+    """
+
+    def __init__(self, service: Service, technology: Technology, context: Context) -> None:
+        self._service = service
+        self._technology = technology
+        self._context = context
+        self._config: Config | None = None
+        self._options = MediaOptions("mono")
+        self._header: bytes | None = None
+        self._upload: Upload | None = None
+        self.has_begun = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._upload is not None:
+            await self._upload.discard()
+
+    async def take(self, request: AudioRequest) -> None:
+        """Take the next message; what is to be heard of the audio stands in the first.
+
+        Raises:
+            RequestValidationError: Where a value cannot be, or stands where it must not.
+            MediaTooLargeError: Where the recording is too large.
+            StorageFullError: Where the spool has no room.
+            LicenceExpiredError: Where the licence has ended.
+        """
+        if self.has_begun:
+            self._check_later(request)
+        else:
+            self._begin(request)
+        if not request.audio.content:
+            return
+        if self._upload is None:
+            if self._header is None and (mistake := mistaken_audio(request.audio.content)) is not None:
+                raise RequestValidationError(mistake, ("audio", "content"), "media.invalid")
+            self._upload = await self._service.begin_upload(None)
+            if self._header is not None:
+                await self._upload.write(self._header)
+        await self._upload.write(request.audio.content)
+
+    async def heard(self, kind: type[_Heard]) -> _Heard | None:
+        """Return what became of the recording once all of it has come; None where it had no bytes.
+
+        Args:
+            kind: What the technology gives.
+
+        Raises:
+            grpc.aio.AbortError: Where the recording cannot be heard.
+            VoxgenderError: Where the task cannot be accepted or was deleted.
+        """
+        if self._upload is None:
+            return None
+        upload, self._upload = self._upload, None
+        outcome = await self._service.hear(self._technology, upload, self._options)
+        if isinstance(outcome, TaskError):
+            await refuse(self._context, outcome)
+        if not isinstance(outcome, kind):
+            raise TypeError(f"a task of {self._technology} ended in {type(outcome).__name__}")
+        return outcome
+
+    def _begin(self, request: AudioRequest) -> None:
+        audio = request.audio
+        self.has_begun = True
+        self._config = request.config if request.HasField("config") else None
+        if audio.HasField("raw_audio_config"):
+            self._header = wav_header(audio.raw_audio_config)
+        max_speech_s = None
+        if self._config is not None and self._config.HasField("speech_length"):
+            max_speech_s = seconds_of(self._config.speech_length, "config", "speech_length", allows_zero=False)
+        from_s, to_s = _range(audio.time_range)
+        self._options = MediaOptions("mono", (), from_s, to_s, max_speech_s)
+
+    def _check_later(self, request: AudioRequest) -> None:
+        for name in ("time_range", "raw_audio_config"):
+            if request.audio.HasField(name):
+                raise RequestValidationError(
+                    f"audio.{name} stands in a later message; it belongs in the first alone.",
+                    ("audio", name),
+                    "value.misplaced",
+                )
+        if request.HasField("config") and request.config != self._config:
+            raise RequestValidationError(
+                "config is another than in the first message; send the same in all.", ("config",), "value.changed"
+            )
+
+
+def _range(told: TimeRange) -> tuple[float, float | None]:
+    from_s = seconds_of(told.start, "audio", "time_range", "start")
+    to_s = seconds_of(told.end, "audio", "time_range", "end") if told.HasField("end") else None
+    return from_s, to_s

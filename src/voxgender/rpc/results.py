@@ -1,0 +1,88 @@
+"""Results to the protocol's messages, without a Python object for each: bytes are written in columns.
+
+A result whose numbers are set takes up the same bytes as any other: lengths of time are written as varints of full
+width, which protobuf reads as it reads shorter ones. protobuf then makes the message of them, and writes it as usual.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from phonexia.grpc.technologies.gender_identification.v1.gender_identification_pb2 import IdentifyResponse
+
+from voxgender.core.result import LLR_DIGITS, PROBABILITY_DIGITS, SPEECH_DIGITS, Results, as_steps
+
+# One field of a message is a byte, its number times 8 plus its wire type (2: a message, whose bytes are counted next;
+# 5: four bytes; 0: a varint), and its value.
+_SCORE: Final = b"\x0dLLLL" + b"\x15PPPP"
+_SPEECH: Final = b"\x08SSSSSS" + b"\x10NNNNN"
+_MALE: Final = b"\x0a" + bytes([len(_SCORE)]) + _SCORE
+_FEMALE: Final = b"\x12" + bytes([len(_SCORE)]) + _SCORE
+_LENGTH: Final = b"\x1a" + bytes([len(_SPEECH)]) + _SPEECH
+_ROW: Final = b"\x0a" + bytes([len(_MALE + _FEMALE + _LENGTH)]) + _MALE + _FEMALE + _LENGTH
+_SCORES_AT: Final = 2
+_LENGTH_AT: Final = _SCORES_AT + len(_MALE) + len(_FEMALE)
+_ROW_DTYPE: Final = np.dtype(
+    {
+        "names": ["row_bytes", "llr", "probability", "minus_llr", "rest", "seconds", "nanos"],
+        "formats": ["u1", "<f4", "<f4", "<f4", "<f4", "6u1", "5u1"],
+        "offsets": [
+            1,
+            _ROW.index(b"LLLL"),
+            _ROW.index(b"PPPP"),
+            _ROW.rindex(b"LLLL"),
+            _ROW.rindex(b"PPPP"),
+            _ROW.index(b"SSSSSS"),
+            _ROW.index(b"NNNNN"),
+        ],
+        "itemsize": len(_ROW),
+    }
+)
+_MAX_S: Final = 315_576_000_000
+"""The longest time that the protocol's message can say."""
+
+
+def response_of(results: Results) -> IdentifyResponse:
+    """Return the message of results, in their order; the numbers are those that REST writes.
+
+    Example:
+        >>> results = Results(np.array([12.341], np.float32), np.array([3.9], np.float32))
+        >>> response_of(results).results[0].score_female.score_llr
+        -3.9000000953674316
+    """
+    response: IdentifyResponse = IdentifyResponse.FromString(_wire(results))
+    return response
+
+
+def _wire(results: Results) -> bytes:
+    decision, is_told = results.decision, ~np.isnan(results.llr)
+    rows = np.tile(np.frombuffer(_ROW, np.uint8), (len(results), 1))
+    columns = rows.view(_ROW_DTYPE)[:, 0]
+    llr = np.where(is_told, results.llr, 0).astype(np.float64)
+    told_llr, male = _written(llr, LLR_DIGITS), _written(decision.male_probability(llr), PROBABILITY_DIGITS)
+    columns["llr"], columns["minus_llr"] = told_llr, 0.0 - told_llr
+    columns["probability"], columns["rest"] = male, _written(1 - male, PROBABILITY_DIGITS)
+    steps = as_steps(np.minimum(results.speech_s.astype(np.float64), _MAX_S), SPEECH_DIGITS)
+    columns["seconds"] = _varints(steps // 10**SPEECH_DIGITS, 6)
+    columns["nanos"] = _varints(steps % 10**SPEECH_DIGITS * 10 ** (9 - SPEECH_DIGITS), 5)
+    if is_told.all():
+        return rows.tobytes()
+    # Without scores a row is shorter.
+    columns["row_bytes"][~is_told] = len(_LENGTH)
+    is_written = np.ones(rows.shape, bool)
+    is_written[~is_told, _SCORES_AT:_LENGTH_AT] = False
+    return rows[is_written].tobytes()
+
+
+def _written(values: NDArray[np.float64], digits: int) -> NDArray[np.float64]:
+    """Return numbers as they are written, with so many decimal digits; there is no -0.0 among them."""
+    scale = float(10**digits)
+    return as_steps(values, digits) / scale
+
+
+def _varints(numbers: NDArray[np.int64], width: int) -> NDArray[np.uint8]:
+    """Return numbers as varints of so many bytes, shape (n, width): 7 bits in each, the lowest first."""
+    goes_on = np.where(np.arange(width) < width - 1, 0x80, 0)
+    return (numbers[:, np.newaxis] >> np.arange(0, 7 * width, 7) & 0x7F | goes_on).astype(np.uint8)

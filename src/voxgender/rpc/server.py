@@ -1,0 +1,165 @@
+"""The gRPC server."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import Final
+
+import grpc
+import grpc.aio
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from phonexia.grpc.common import licensing_pb2, licensing_pb2_grpc, status_pb2, status_pb2_grpc
+from phonexia.grpc.technologies.gender_identification.v1 import (
+    gender_identification_pb2,
+    gender_identification_pb2_grpc,
+)
+from phonexia.grpc.technologies.speaker_identification.v1 import (
+    speaker_identification_pb2,
+    speaker_identification_pb2_grpc,
+)
+
+from voxgender.app.service import Service
+from voxgender.app.settings import Settings
+from voxgender.core.errors import SettingsError
+from voxgender.rpc.extract import VoiceprintExtraction
+from voxgender.rpc.identify import GenderIdentification
+from voxgender.rpc.system import Licensing, Status, model_info
+
+MAX_MESSAGE_BYTES: Final = 16 * 1024**2
+"""Largest message that is taken: 1,024 voiceprints of the largest dimension in floats."""
+MAX_RPCS: Final = 2000
+"""Most RPCs at a time in a process; more are refused as RESOURCE_EXHAUSTED."""
+SHUTDOWN_S: Final = 10.0
+"""Seconds that RPCs under way have to finish once the server is told to stop."""
+
+_SERVICES: Final = (
+    gender_identification_pb2.DESCRIPTOR.services_by_name["GenderIdentification"].full_name,
+    speaker_identification_pb2.DESCRIPTOR.services_by_name["VoiceprintExtraction"].full_name,
+    licensing_pb2.DESCRIPTOR.services_by_name["Licensing"].full_name,
+    status_pb2.DESCRIPTOR.services_by_name["Status"].full_name,
+    health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
+)
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # Processes share the port, each with a socket of its own.
+    ("grpc.so_reuseport", 1),
+    # Whoever has gone without a word is found out, and what was begun for them is ended.
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+)
+
+log = structlog.get_logger()
+
+
+class RpcServer:
+    """Answers gRPC for a service.
+
+    Args:
+        service: What answers; whoever runs the server starts and stops it.
+        address: Where, like ``127.0.0.1:8080``.
+
+    Raises:
+        SettingsError: Where the certificate cannot be used.
+    """
+
+    def __init__(self, service: Service, address: str) -> None:
+        self._service = service
+        self._address = address
+        self._credentials = _credentials(service.settings)
+        self._server: grpc.aio.Server | None = None
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # its types leave it out
+        self._stopping: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to answer.
+
+        Raises:
+            SettingsError: Where the address cannot be had.
+        """
+        server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_RPCS)
+        model = model_info(self._service.settings.model)
+        gender_identification_pb2_grpc.add_GenderIdentificationServicer_to_server(
+            GenderIdentification(self._service), server
+        )
+        speaker_identification_pb2_grpc.add_VoiceprintExtractionServicer_to_server(
+            VoiceprintExtraction(self._service), server
+        )
+        licensing_pb2_grpc.add_LicensingServicer_to_server(Licensing(self._service, model), server)
+        status_pb2_grpc.add_StatusServicer_to_server(Status(self._service, model), server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        reflection.enable_server_reflection([*_SERVICES, reflection.SERVICE_NAME], server)
+        try:
+            if self._credentials is None:
+                server.add_insecure_port(self._address)
+            else:
+                server.add_secure_port(self._address, self._credentials)
+        except RuntimeError:
+            raise SettingsError(
+                f"VOXGENDER_HOST (--host) and VOXGENDER_GRPC_PORT (--grpc-port) give {self._address}, which cannot be "
+                "listened on; choose another"
+            ) from None
+        await server.start()
+        self._server = server
+        for name in ("", *_SERVICES):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    def begin_to_stop(self) -> None:
+        """Take no more RPCs and let those under way finish; this does not wait for them."""
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop(SHUTDOWN_S))
+
+    async def stop(self, *, at_once: bool = False) -> None:
+        """Take no more RPCs, and return once those under way have ended.
+
+        Args:
+            at_once: Whether to give them up.
+        """
+        self.begin_to_stop()
+        if at_once:
+            await self._stop(0.0)
+        if self._stopping is not None:
+            await self._stopping
+
+    async def _stop(self, grace_s: float) -> None:
+        if self._server is not None:
+            await self._health.enter_graceful_shutdown()
+            await self._server.stop(grace_s)
+
+
+def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
+    """Return what TLS needs; None without TLS.
+
+    Raises:
+        SettingsError: Where one of the two files is missing or cannot be used.
+    """
+    certificate, key = settings.grpc_certificate_file, settings.grpc_key_file
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise SettingsError(
+            "VOXGENDER_GRPC_CERTIFICATE_FILE and VOXGENDER_GRPC_KEY_FILE go together, but only one of them is set"
+        )
+    pair = _read("CERTIFICATE", certificate), _read("KEY", key)
+    try:
+        # gRPC itself would only tell its clients, by broken handshakes.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: "")
+    except (ssl.SSLError, OSError) as error:
+        raise SettingsError(
+            f"VOXGENDER_GRPC_CERTIFICATE_FILE is {certificate} and VOXGENDER_GRPC_KEY_FILE is {key}, which are no "
+            f"certificate and its unencrypted key in PEM: {getattr(error, 'reason', None) or error}"
+        ) from None
+    return grpc.ssl_server_credentials([(pair[1], pair[0])])
+
+
+def _read(name: str, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsError(
+            f"VOXGENDER_GRPC_{name}_FILE (--grpc-{name.lower()}-file) is {path}: {error.strerror}"
+        ) from None

@@ -1,0 +1,1 @@
+"""Doors, processes, signals: what makes of a service and its protocols a program."""

@@ -1,0 +1,111 @@
+"""A service with its doors open: from the first request until a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Final
+
+import structlog
+
+from voxgender.app.service import Service
+from voxgender.rest.server import RestServer
+from voxgender.rpc.server import RpcServer
+from voxgender.serving.heap import keep_freed_blocks
+
+SWITCH_S: Final = 0.0005
+"""Longest time that a thread keeps the interpreter from another one; Python's own is ten times as long."""
+
+log = structlog.get_logger()
+
+
+class Server:
+    """Answers for a service over HTTP and, where that is asked for, over gRPC.
+
+    Args:
+        service: What answers; it is started and stopped by :meth:`run`.
+        listener: A bound socket for HTTP.
+        rpc_address: Where gRPC is answered, like ``127.0.0.1:8080``; None for nowhere.
+        on_listening: Called once requests are answered.
+        on_stopping: Called once no more are, while those under way finish.
+
+    Raises:
+        SettingsError: Where gRPC's certificate cannot be used.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        listener: socket.socket,
+        rpc_address: str | None,
+        on_listening: Callable[[], None],
+        on_stopping: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._service = service
+        self._rest = RestServer(service, listener, on_listening, self._begin_stopping)
+        self._rpc = None if rpc_address is None else RpcServer(service, rpc_address)
+        self._on_stopping = on_stopping
+
+    def serve(self) -> None:
+        """Do what :meth:`run` does, on an event loop of its own, the fastest that there is.
+
+        Raises:
+            SettingsError: Where the store cannot be opened, or an address cannot be had.
+        """
+        keep_freed_blocks()
+        # The store's thread takes the interpreter a few times for each commit, and each time waits so long while the
+        # event loop is busy.
+        sys.setswitchinterval(SWITCH_S)
+        # What has been loaded stays for good. To look through all of it again and again would keep requests waiting.
+        gc.collect()
+        gc.freeze()
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(self.run())
+
+    async def run(self) -> None:
+        """Start the service, answer requests until a signal or :meth:`stop` comes, and stop the service.
+
+        Raises:
+            SettingsError: Where the store cannot be opened, or an address cannot be had.
+        """
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self._take_signal)
+        await self._service.start()
+        try:
+            if self._rpc is not None:
+                await self._rpc.start()
+            try:
+                await self._rest.serve()
+            finally:
+                if self._rpc is not None:
+                    await self._rpc.stop(at_once=self._rest.is_given_up)
+        finally:
+            await self._service.stop()
+            log.info("stopped")
+
+    def stop(self) -> None:
+        """Let the requests under way finish and then return from :meth:`run`; any thread may call it."""
+        self._rest.stop()
+
+    def _begin_stopping(self) -> None:
+        if self._rpc is not None:
+            self._rpc.begin_to_stop()
+        self._on_stopping()
+
+    def _take_signal(self, number: int, _: FrameType | None) -> None:
+        self._rest.stop(at_once=number == signal.SIGINT and self._rest.is_stopping)
+
+
+def _loop_factory() -> Any:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
