@@ -25,7 +25,7 @@ class Capacity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What one task uses up, to be booked in the transaction that stores the task.
+    """What a piece of work uses up, to be booked in the transaction that stores its task, where it has one.
 
     Attributes:
         resource: What is used.
