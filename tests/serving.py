@@ -52,7 +52,12 @@ def running_server(folder: Path, **settings: Any) -> Iterator[httpx.Client]:
 
 
 class ServerProcess:
-    """``voxgender serve`` as a user starts it."""
+    """``voxgender serve`` as a user starts it.
+
+    Attributes:
+        client: For REST.
+        rpc_address: Where gRPC is answered, like ``127.0.0.1:8080``; empty where it is switched off.
+    """
 
     def __init__(self, folder: Path, **settings: object) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("VOXGENDER_")}
@@ -63,16 +68,18 @@ class ServerProcess:
             began = log.tell()
             command = [sys.executable, "-m", "voxgender", "serve", *arguments]
             self.process = subprocess.Popen(command, stderr=log, env=environment)
-        self.client = httpx.Client(base_url=self._url(began), timeout=60)
+        listening = self._listening(began)
+        self.client = httpx.Client(base_url=listening["url"], timeout=60)
+        self.rpc_address = str(listening.get("grpc") or "")
         wait_until_ready(self.client)
 
-    def _url(self, began: int) -> str:
-        """Where it listens, as its log says."""
+    def _listening(self, began: int) -> dict[str, str]:
+        """The log line that says where it listens."""
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline and self.process.poll() is None:
             for line in self.log_path.read_bytes()[began:].splitlines(keepends=True):
                 if line.endswith(b"\n") and (entry := json.loads(line))["event"] == "listening":
-                    return str(entry["url"])
+                    return dict(entry)
             time.sleep(0.05)
         raise AssertionError(f"the server did not start: {self.log_path.read_text()}")
 

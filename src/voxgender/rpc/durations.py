@@ -35,6 +35,6 @@ def seconds_of(told: Duration, *location: str, allows_zero: bool = True) -> floa
     if seconds < 0 or (seconds == 0 and not allows_zero):
         least = "0 or more" if allows_zero else "above 0"
         raise RequestValidationError(
-            f"{'.'.join(location)} is {seconds:g} s; it must be {least}.", location, "value.out-of-range"
+            f"'{'.'.join(location)}' is {seconds:g} s; it must be {least}.", location, "value.out-of-range"
         )
     return seconds

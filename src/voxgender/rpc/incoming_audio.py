@@ -124,13 +124,13 @@ class IncomingAudio:
         for name in ("time_range", "raw_audio_config"):
             if request.audio.HasField(name):
                 raise RequestValidationError(
-                    f"audio.{name} stands in a later message; it belongs in the first alone.",
+                    f"'audio.{name}' stands in a later message; it belongs in the first alone.",
                     ("audio", name),
                     "value.misplaced",
                 )
         if request.HasField("config") and request.config != self._config:
             raise RequestValidationError(
-                "config is another than in the first message; send the same in all.", ("config",), "value.changed"
+                "'config' is another than in the first message; send the same in all.", ("config",), "value.changed"
             )
 
 

@@ -50,5 +50,5 @@ def wav_header(config: RawAudioConfig) -> bytes:
 
 
 def _refusal(name: str, value: int, remedy: str) -> RequestValidationError:
-    message = f"{'.'.join((*_PLACE, name))} is {value}; {remedy}."
+    message = f"'{'.'.join((*_PLACE, name))}' is {value}; {remedy}."
     return RequestValidationError(message, (*_PLACE, name), "value.out-of-range")
