@@ -307,7 +307,7 @@ def parses_as_ubjson(content: bytes) -> bool:
     ("content", "arguments", "words"),
     [
         pytest.param(VOICEPRINT, (), "The audio is a voiceprint", id="voiceprint"),
-        pytest.param(recording(voice("male"), voice("female")), (RAW,), "channels is 2", id="raw stereo"),
+        pytest.param(recording(voice("male"), voice("female")), (RAW,), "channels' is 2", id="raw stereo"),
     ],
 )
 def test_what_no_voiceprint_can_be_made_of_is_refused_in_words_that_say_what_it_is(
