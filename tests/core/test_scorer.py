@@ -174,6 +174,17 @@ def test_items_beyond_the_maximum_are_counted_and_not_read() -> None:
     assert (len(scoring), len(other)) == (8, 1)
 
 
+def test_a_new_list_goes_on_at_the_pace_of_the_last_one_and_odd_items_slow_it_down() -> None:
+    alike = [encode_voiceprint(voice("two", number)) for number in range(100)]
+    first = Scoring(SCORER)
+    first.add_bytes(alike)
+    second = first.new()
+    assert Scoring(SCORER).block_items < second.block_items == first.block_items
+    assert len(second) == 0
+    second.add_bytes([b"no voiceprint"] * 100)
+    assert second.new().block_items == Scoring(SCORER).block_items
+
+
 def test_records_are_scored_like_the_bytes_in_them() -> None:
     items = [encode_voiceprint(voice("two", number, number % 3)) for number in range(100)]
     scoring = Scoring(SCORER)

@@ -71,8 +71,10 @@ class Scoring:
         return self._items
 
     def new(self) -> Scoring:
-        """Return an empty one of the same scorer and bound."""
-        return Scoring(self._scorer, self._max_items)
+        """Return an empty one of the same scorer, bound and ``block_items``: what follows may well be alike."""
+        new = Scoring(self._scorer, self._max_items)
+        new.block_items = self.block_items
+        return new
 
     def add_records(self, records: NDArray[np.uint8]) -> None:
         """Take voiceprints of one length, one in each row: shape (n, bytes of each)."""
