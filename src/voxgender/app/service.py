@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 import uuid
 from typing import Final
@@ -17,11 +16,18 @@ from voxgender.app.rate_storage import shared_windows
 from voxgender.app.settings import Settings
 from voxgender.app.spool import Spool
 from voxgender.app.store import Store
-from voxgender.app.task import NEVER_S, Outcome, Task, TaskState, Technology
+from voxgender.app.task import NEVER_S, Outcome, Task, TaskError, TaskState, Technology
 from voxgender.app.upload import Upload
 from voxgender.app.waiting import answer
 from voxgender.core.decision import Decision
-from voxgender.core.errors import RequestValidationError, SettingsError, TaskNotFoundError
+from voxgender.core.errors import (
+    RequestValidationError,
+    SettingsError,
+    StoreUnavailableError,
+    TaskEndError,
+    TaskNotFoundError,
+    VoxgenderError,
+)
 from voxgender.core.media import MediaOptions
 from voxgender.core.result import Results
 from voxgender.core.scorer import Scorer
@@ -34,6 +40,8 @@ LONGEST_LOOK_S: Final = 1.0
 """Seconds between two looks at a task that is waited for: a tenth of the time that it has been, within these."""
 WAIT_S: Final = 3600.0
 """Seconds that a task is waited for at a time by who waits for its end."""
+STORE_TRIES: Final = 30
+"""So often, about once a second, who waits for a task's end asks a store that does not answer."""
 
 log = structlog.get_logger()
 
@@ -61,6 +69,7 @@ class Service:
         self.decision = Decision(settings.male_prior, settings.min_probability)
         self._unsettled: list[tuple[Scoring, asyncio.Future[None]]] = []
         self._sweeper: asyncio.Task[None] | None = None
+        self._cleaning: set[asyncio.Task[None]] = set()
 
     @classmethod
     def of_settings(cls, settings: Settings) -> Service:
@@ -97,6 +106,8 @@ class Service:
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.wait([self._sweeper])
+        while self._cleaning:
+            await asyncio.wait(self._cleaning)
         self.admission.close()
         await self.store.close()
 
@@ -163,23 +174,30 @@ class Service:
 
         Where the caller goes away, the work is cancelled.
 
-        Returns:
-            The outcome, which is a ``TaskError`` where the task was rejected or has failed.
+        Args:
+            technology: What is to be done.
+            upload: The media; they are taken over, whatever this raises.
+            options: What of them is to be heard.
+            decision: Prior and smallest probability; None for the settings'.
 
         Raises:
+            TaskEndError: Where the task was rejected or has failed.
             TaskNotFoundError: Where somebody has deleted the task.
             LicenceExpiredError: Where the licence has ended.
             LicenceCapacityError: Where what it allows is used up.
             StorageFullError: Where the store or the disk has no room.
+            StoreUnavailableError: Where the store does not answer for long.
         """
-        task = await self.submit_media(technology, upload, options, decision)
+        # It goes on where the caller goes away meanwhile: whether the task was stored must be known.
+        accepting = asyncio.create_task(self._accept(technology, upload, options, decision))
         try:
-            while task.outcome is None:
-                task = await self.task(task.task_id, technology, WAIT_S)
-            return task.outcome
+            task = await asyncio.shield(accepting)
+            outcome = await self._outcome(task)
         finally:
-            with contextlib.suppress(TaskNotFoundError):
-                await self.forget(task.task_id, technology)
+            await asyncio.shield(self._clean_up(accepting))
+        if isinstance(outcome, TaskError):
+            raise TaskEndError(outcome.message, outcome.code)
+        return outcome
 
     async def begin_upload(self, declared_bytes: int | None) -> Upload:
         """Return what takes the media of one new task, to be handed to :meth:`submit_media` or discarded.
@@ -238,7 +256,9 @@ class Service:
         began_s = time.monotonic()
         task = await self.store.get(task_id)
         while not task.state.is_finished and (waited_s := time.monotonic() - began_s) < wait_s:
-            pause_s = min(max(FIRST_LOOK_S, waited_s / 10), LONGEST_LOOK_S)
+            # What is found at last must not have expired meanwhile.
+            longest_s = min(LONGEST_LOOK_S, self.settings.task_ttl_s / 2)
+            pause_s = min(max(FIRST_LOOK_S, waited_s / 10), longest_s)
             await asyncio.sleep(min(pause_s, wait_s - waited_s))
             task = await self.store.get(task_id)
         if task.technology is not technology:
@@ -255,6 +275,49 @@ class Service:
             raise _not_found(task_id)
         await self.spool.delete(task_id)
         log.info("task deleted", task_id=str(task_id))
+
+    async def _accept(
+        self, technology: Technology, upload: Upload, options: MediaOptions, decision: Decision | None
+    ) -> Task:
+        """Do what :meth:`submit_media` does; the upload is discarded where that raises."""
+        try:
+            return await self.submit_media(technology, upload, options, decision)
+        except BaseException:
+            await upload.discard()
+            raise
+
+    async def _outcome(self, task: Task) -> Outcome:
+        """Return a task's outcome once it is there; a store that does not answer for a while ends nothing."""
+        failures = 0
+        while task.outcome is None:
+            try:
+                task = await self.task(task.task_id, task.technology, WAIT_S)
+                failures = 0
+            except StoreUnavailableError:
+                failures += 1
+                if failures == STORE_TRIES:
+                    raise
+                await asyncio.sleep(LONGEST_LOOK_S)
+        return task.outcome
+
+    def _clean_up(self, accepting: asyncio.Task[Task]) -> asyncio.Task[None]:
+        """Have the task forgotten that was accepted, if it was; :meth:`stop` waits for that."""
+        cleaning = asyncio.create_task(self._forget_accepted(accepting))
+        self._cleaning.add(cleaning)
+        cleaning.add_done_callback(self._cleaning.discard)
+        return cleaning
+
+    async def _forget_accepted(self, accepting: asyncio.Task[Task]) -> None:
+        await asyncio.wait([accepting])
+        if accepting.cancelled() or accepting.exception() is not None:
+            return
+        task = accepting.result()
+        try:
+            await self.forget(task.task_id, task.technology)
+        except TaskNotFoundError:
+            pass  # somebody else has deleted it
+        except VoxgenderError as error:
+            log.warning("task cannot be deleted; it goes when it expires", task_id=str(task.task_id), error=str(error))
 
     async def _settle_with_others(self, scoring: Scoring) -> None:
         """Have a small list scored together with those that come at the same moment."""

@@ -10,9 +10,9 @@ from voxgender.app.disk import in_thread, refusing
 from voxgender.app.spool_room import SpoolRoom
 from voxgender.core.errors import MediaTooLargeError
 
-WRITE_BYTES: Final = 1024**2
+WRITE_BYTES: Final = 256 * 1024
 """So much of an upload is collected before it is handed to a thread to be written."""
-FIRST_STEP_BYTES: Final = 1024**2
+FIRST_STEP_BYTES: Final = 256 * 1024
 """The room that an upload takes up before its first bytes come, whatever it declares: declaring costs nothing."""
 MAX_STEP_BYTES: Final = 16 * 1024**2
 """As its bytes come, an upload's room doubles, by so much at most."""
@@ -41,8 +41,7 @@ class Upload:
         self._room_bytes = room_bytes
         self._most_bytes = most_bytes
         self._max_file_bytes = max_file_bytes
-        self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
+        self._waiting = bytearray()
         self.file_bytes = 0
 
     async def write(self, piece: bytes) -> None:
@@ -56,9 +55,8 @@ class Upload:
         self.file_bytes += len(piece)
         if self.file_bytes > self._max_file_bytes:
             raise MediaTooLargeError(self._max_file_bytes, self.file_bytes)
-        self._waiting.append(piece)
-        self._waiting_bytes += len(piece)
-        if self._waiting_bytes >= WRITE_BYTES:
+        self._waiting += piece
+        if len(self._waiting) >= WRITE_BYTES:
             await in_thread(self._write_waiting)
 
     async def finish(self) -> None:
@@ -79,16 +77,15 @@ class Upload:
         await in_thread(self._room.delete, self.task_id, self._file)
 
     def _write_waiting(self) -> None:
-        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        waiting, self._waiting = self._waiting, bytearray()
         if self.file_bytes > self._room_bytes:
             step_bytes = min(max(self._room_bytes, FIRST_STEP_BYTES), MAX_STEP_BYTES)
             wished_bytes = max(self.file_bytes, min(self._room_bytes + step_bytes, self._most_bytes))
             self._room_bytes = self._room.resize(self._file, self.file_bytes, wished_bytes)
         with refusing():
-            for piece in waiting:
-                view = memoryview(piece)
-                while view:
-                    view = view[os.write(self._file, view) :]
+            view = memoryview(waiting)
+            while view:
+                view = view[os.write(self._file, view) :]
 
     def _end(self) -> None:
         self._write_waiting()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import Self
 
 
 class VoxgenderError(Exception):
@@ -13,7 +13,7 @@ class VoxgenderError(Exception):
         code: A stable, machine-readable name of the error, in the dotted form of the wire contract.
     """
 
-    code: ClassVar[str] = "internal"
+    code: str = "internal"
 
     @property
     def sentence(self) -> str:
@@ -196,6 +196,27 @@ class TaskCrashError(VoxgenderError):
     """The process that did a task died."""
 
     code = "task.crashed"
+
+
+class TaskEndError(VoxgenderError):
+    """A task was rejected or has failed, for a reason that has a code of its own.
+
+    Args:
+        message: Why, in a sentence.
+        code: The reason's, which becomes this error's.
+    """
+
+    code = "task.ended"
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ServiceStoppingError(VoxgenderError):
+    """The service is being stopped."""
+
+    code = "service.stopping"
 
 
 class LicenceCapacityError(VoxgenderError):

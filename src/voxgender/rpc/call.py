@@ -10,18 +10,22 @@ from typing import Final, TypeVar
 
 import grpc.aio
 import structlog
+from google.protobuf.message import DecodeError
 from grpc import StatusCode
 
 from voxgender.app.ids import take_ids
 from voxgender.app.service import Service
-from voxgender.core.errors import RequestInvalidError, VoxgenderError
+from voxgender.core.errors import RequestInvalidError, ServiceStoppingError, VoxgenderError
 from voxgender.rpc.context import Context, caller_of, headers_of
-from voxgender.rpc.errors import TABLE, refuse
+from voxgender.rpc.errors import refuse, status_of
+from voxgender.rpc.open_streams import OpenStreams
 
 _Message = TypeVar("_Message")
 
-NEXT_MESSAGE_S: Final = 300.0
+NEXT_MESSAGE_S: Final = 120.0
 """Longest time between two messages of a stream: one that has been forgotten must not be kept for ever."""
+READ_S: Final = 60.0
+"""Longest time that a client may leave answers unread."""
 
 log = structlog.get_logger()
 
@@ -53,7 +57,7 @@ async def answering(
             yield
             status = StatusCode.OK
         except VoxgenderError as error:
-            status = TABLE.get(error.code, StatusCode.INTERNAL)
+            status = status_of(error)
             if status in (StatusCode.INTERNAL, StatusCode.UNAVAILABLE):
                 log.error("request refused", code=error.code, error=str(error))  # noqa: TRY400 - it is no surprise
             else:
@@ -73,18 +77,35 @@ async def answering(
         log.info("request", method=method, status=status.name, duration_ms=duration_ms)
 
 
-async def timely(messages: AsyncIterator[_Message]) -> AsyncIterator[_Message]:
+async def timely(messages: AsyncIterator[_Message], streams: OpenStreams) -> AsyncIterator[_Message]:
     """Yield the messages of a stream as they come.
 
     Raises:
-        RequestInvalidError: Where the next one does not come in time.
+        RequestInvalidError: Where the next one does not come in time, or is none of the protocol.
+        ServiceStoppingError: Where the server stops, and the next one does not come soon.
     """
     while True:
         try:
-            async with asyncio.timeout(NEXT_MESSAGE_S):
-                message = await anext(messages, None)
+            message = await streams.next_of(messages, NEXT_MESSAGE_S)
         except TimeoutError:
+            if streams.is_stopping:
+                raise ServiceStoppingError("the service is stopping; send what is left anew") from None
             raise RequestInvalidError(f"the next message has not come within {NEXT_MESSAGE_S:g} s") from None
+        except DecodeError:
+            raise RequestInvalidError("a message is none of this protocol: it cannot be parsed") from None
         if message is None:
             return
         yield message
+
+
+async def answer(context: Context, message: object) -> None:
+    """Send a message of a stream.
+
+    Raises:
+        RequestInvalidError: Where the client does not read.
+    """
+    try:
+        async with asyncio.timeout(READ_S):
+            await context.write(message)
+    except TimeoutError:
+        raise RequestInvalidError(f"the answers have not been read for {READ_S:g} s") from None

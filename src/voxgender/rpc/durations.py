@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from google.protobuf.duration_pb2 import Duration
 
 from voxgender.core.errors import RequestValidationError
+
+MAX_S: Final = 315_576_000_000
+"""The longest time that a Duration can say."""
 
 
 def duration(seconds: float) -> Duration:
@@ -29,10 +34,11 @@ def seconds_of(told: Duration, *location: str, allows_zero: bool = True) -> floa
         allows_zero: Whether it may be 0.
 
     Raises:
-        RequestValidationError: Where it is negative, or 0 and must not be.
+        RequestValidationError: Where it is negative, or 0 and must not be, or none that protobuf allows.
     """
     seconds = told.seconds + told.nanos / 1e9
-    if seconds < 0 or (seconds == 0 and not allows_zero):
+    is_one = 0 <= told.seconds <= MAX_S and 0 <= told.nanos < 10**9
+    if not is_one or (seconds == 0 and not allows_zero):
         least = "0 or more" if allows_zero else "above 0"
         raise RequestValidationError(
             f"'{'.'.join(location)}' is {seconds:g} s; it must be {least}.", location, "value.out-of-range"

@@ -7,8 +7,7 @@ from typing import Final
 
 from grpc import StatusCode
 
-from voxgender.app.task import TaskError
-from voxgender.core.errors import RateLimitError, VoxgenderError
+from voxgender.core.errors import RateLimitError, TaskEndError, VoxgenderError
 from voxgender.rpc.context import Context
 
 ERROR_CODE: Final = "x-error-code"
@@ -34,11 +33,13 @@ TABLE: Final[Mapping[str, StatusCode]] = {
     "request.unparsable": _INVALID,
     "request.validation-error": _INVALID,
     "task.not-found": StatusCode.NOT_FOUND,
+    "task.ended": StatusCode.INTERNAL,
     "task.limit-exceeded": _EXHAUSTED,
     "task.crashed": StatusCode.INTERNAL,
     "task.worker-lost": StatusCode.UNAVAILABLE,
     "licensing.capacity-exceeded": _EXHAUSTED,
     "licensing.expired": StatusCode.FAILED_PRECONDITION,
+    "service.stopping": StatusCode.UNAVAILABLE,
     "storage.capacity-exceeded": _EXHAUSTED,
     "storage.unavailable": StatusCode.UNAVAILABLE,
     "request.rate-limit-exceeded": _EXHAUSTED,
@@ -50,19 +51,19 @@ TABLE: Final[Mapping[str, StatusCode]] = {
 }
 
 
-async def refuse(context: Context, error: VoxgenderError | TaskError) -> None:
-    """End an RPC by an error: its status, one sentence, and its code in the trailing metadata.
+def status_of(error: VoxgenderError) -> StatusCode:
+    """Return the status that an error is told by."""
+    return TABLE.get(error.code, StatusCode.INTERNAL)
 
-    Args:
-        context: Of the RPC.
-        error: What was raised, or why a task was rejected or has failed.
+
+async def refuse(context: Context, error: VoxgenderError) -> None:
+    """End a call by an error: its status, one sentence, and its code in the trailing metadata.
 
     Raises:
         grpc.aio.AbortError: Always; it is for gRPC itself.
     """
-    status = TABLE.get(error.code, StatusCode.INTERNAL)
-    message = error.message if isinstance(error, TaskError) else error.sentence
-    if isinstance(error, VoxgenderError) and status is StatusCode.INTERNAL:
+    status, message = status_of(error), error.sentence
+    if status is StatusCode.INTERNAL and not isinstance(error, TaskEndError):
         message = "Internal error."  # what is wrong inside is for the log alone
     metadata = [(ERROR_CODE, error.code)]
     if isinstance(error, RateLimitError):

@@ -21,6 +21,7 @@ from voxgender.rpc.call import answering, timely
 from voxgender.rpc.context import Context
 from voxgender.rpc.durations import duration
 from voxgender.rpc.incoming_audio import IncomingAudio
+from voxgender.rpc.open_streams import OpenStreams
 
 
 class VoiceprintExtraction(VoiceprintExtractionServicer):
@@ -28,10 +29,12 @@ class VoiceprintExtraction(VoiceprintExtractionServicer):
 
     Args:
         service: What answers.
+        streams: Those that are open.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, streams: OpenStreams) -> None:
         self._service = service
+        self._streams = streams
 
     async def Extract(  # noqa: N802 - the protocol's name
         self, request_iterator: AsyncIterator[ExtractRequest], context: Context
@@ -39,10 +42,10 @@ class VoiceprintExtraction(VoiceprintExtractionServicer):
         """Return the voiceprint of the recording that has come; an empty answer where nothing has."""
         async with (
             answering(context, "VoiceprintExtraction.Extract", self._service, f"submit {Technology.EXTRACTION}"),
-            IncomingAudio(self._service, Technology.EXTRACTION, context) as audio,
+            IncomingAudio(self._service, Technology.EXTRACTION) as audio,
         ):
             wants_vector = False
-            async for request in timely(request_iterator):
+            async for request in timely(request_iterator, self._streams):
                 await audio.take(request)
                 wants_vector |= request.config.enable_vector_voiceprint
             heard = await audio.heard(ChannelVoiceprints)

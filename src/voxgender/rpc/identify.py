@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Final
 
 from phonexia.grpc.technologies.gender_identification.v1.gender_identification_pb2 import (
@@ -20,11 +20,12 @@ from voxgender.app.task import Technology
 from voxgender.core.channels import ChannelResults
 from voxgender.core.errors import RequestValidationError, VoiceprintListError
 from voxgender.core.scoring import Scoring
-from voxgender.rpc.call import answering, timely
+from voxgender.rpc.call import answer, answering, timely
 from voxgender.rpc.context import Context
 from voxgender.rpc.durations import duration
 from voxgender.rpc.incoming_audio import IncomingAudio
 from voxgender.rpc.mistakes import mistaken_voiceprint
+from voxgender.rpc.open_streams import OpenStreams
 from voxgender.rpc.results import response_of
 
 MAX_MESSAGE_VOICEPRINTS: Final = 1024
@@ -38,10 +39,12 @@ class GenderIdentification(GenderIdentificationServicer):
 
     Args:
         service: What answers.
+        streams: Those that are open.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, streams: OpenStreams) -> None:
         self._service = service
+        self._streams = streams
 
     # A coroutine that writes its answers ends in good order when it is cancelled, as a generator of them does not.
     async def Identify(  # type: ignore[override]  # noqa: N802 - the protocol's name
@@ -51,32 +54,35 @@ class GenderIdentification(GenderIdentificationServicer):
         service = self._service
         async with (
             answering(context, "GenderIdentification.Identify", service, f"submit {Technology.GENDER_OF_MEDIA}"),
-            IncomingAudio(service, Technology.GENDER_OF_MEDIA, context) as audio,
+            IncomingAudio(service, Technology.GENDER_OF_MEDIA) as audio,
         ):
             scoring: Scoring | None = None
-            async for request in timely(request_iterator):
-                has_audio = request.HasField("audio")
-                if (has_audio or audio.has_begun) and (request.voiceprints or scoring is not None):
+            async for request in timely(request_iterator, self._streams):
+                has_audio = audio.has_begun or request.HasField("audio")
+                if has_audio and (request.voiceprints or scoring is not None):
                     raise RequestValidationError(
                         "The stream holds voiceprints and audio; send them in two.", ("voiceprints",), "stream.mixed"
                     )
-                if has_audio or audio.has_begun:
+                if request.voiceprints:
+                    scoring = service.begin_scoring() if scoring is None else scoring.new()
+                    await answer(context, await self._identified(request, scoring))
+                else:
                     await audio.take(request)
-                    continue
-                scoring = service.begin_scoring() if scoring is None else scoring.new()
-                await context.write(await self._identified([one.content for one in request.voiceprints], scoring))
+                    if not has_audio:
+                        await answer(context, IdentifyResponse())
             if audio.has_begun:
-                await context.write(_response_of_audio(await audio.heard(ChannelResults)))
+                await answer(context, _response_of_audio(await audio.heard(ChannelResults)))
 
-    async def _identified(self, items: Sequence[bytes], scoring: Scoring) -> IdentifyResponse:
+    async def _identified(self, request: IdentifyRequest, scoring: Scoring) -> IdentifyResponse:
         """Return the answer to one message."""
-        most = min(MAX_MESSAGE_VOICEPRINTS, self._service.settings.max_voiceprints)
-        if len(items) > most:
+        count, most = len(request.voiceprints), min(MAX_MESSAGE_VOICEPRINTS, self._service.settings.max_voiceprints)
+        if count > most:
             raise RequestValidationError(
-                f"A message holds {len(items)} voiceprints; at most {most} are allowed. Send them in several messages.",
+                f"A message holds {count} voiceprints; at most {most} are allowed. Send them in several messages.",
                 ("voiceprints",),
                 "list.too-long",
             )
+        items = [one.content for one in request.voiceprints]
         while (at := len(scoring)) < len(items):
             scoring.add_bytes(items[at : at + min(scoring.block_items, MAX_STEP_ITEMS)])
             if len(scoring) < len(items):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from types import TracebackType
-from typing import Self, TypeAlias, TypeVar
+from typing import Final, Self, TypeAlias, TypeVar
 
-from phonexia.grpc.common.core_pb2 import TimeRange
+from phonexia.grpc.common.core_pb2 import Audio, TimeRange
 from phonexia.grpc.technologies.gender_identification.v1.gender_identification_pb2 import (
     IdentifyConfig,
     IdentifyRequest,
@@ -16,16 +18,19 @@ from phonexia.grpc.technologies.speaker_identification.v1.speaker_identification
 )
 
 from voxgender.app.service import Service
-from voxgender.app.task import TaskError, Technology
+from voxgender.app.task import Technology
 from voxgender.app.upload import Upload
 from voxgender.core.channels import ChannelResults, ChannelVoiceprints
-from voxgender.core.errors import RequestValidationError
+from voxgender.core.errors import RequestInvalidError, RequestValidationError
 from voxgender.core.media import MediaOptions
-from voxgender.rpc.context import Context
 from voxgender.rpc.durations import seconds_of
-from voxgender.rpc.errors import refuse
 from voxgender.rpc.mistakes import mistaken_audio
 from voxgender.rpc.raw_audio import wav_header
+
+BREAK_S: Final = 0.002
+"""A stream that breaks off ends like one that is over; its cancellation comes within so many seconds."""
+SPARE_S: Final = 120.0
+"""A recording may come as slowly as it is spoken, and be so much late."""
 
 AudioRequest: TypeAlias = IdentifyRequest | ExtractRequest
 Config: TypeAlias = IdentifyConfig | ExtractConfig
@@ -40,20 +45,19 @@ class IncomingAudio:
     Args:
         service: What hears it.
         technology: What is to be done with it.
-        context: Of the RPC.
 
     Attributes:
         has_begun: Whether a message with audio has come.
     """
 
-    def __init__(self, service: Service, technology: Technology, context: Context) -> None:
+    def __init__(self, service: Service, technology: Technology) -> None:
         self._service = service
         self._technology = technology
-        self._context = context
         self._config: Config | None = None
         self._options = MediaOptions("mono")
         self._header: bytes | None = None
         self._upload: Upload | None = None
+        self._until_s = 0.0
         self.has_begun = False
 
     async def __aenter__(self) -> Self:
@@ -66,18 +70,33 @@ class IncomingAudio:
             await self._upload.discard()
 
     async def take(self, request: AudioRequest) -> None:
-        """Take the next message; what is to be heard of the audio stands in the first.
+        """Take the next message; what is to be heard of the audio stands in the first that has audio.
 
         Raises:
+            RequestInvalidError: Where the recording does not come to its end.
             RequestValidationError: Where a value cannot be, or stands where it must not.
             MediaTooLargeError: Where the recording is too large.
             StorageFullError: Where the spool has no room.
             LicenceExpiredError: Where the licence has ended.
         """
+        if request.HasField("config"):
+            if self._config is not None and request.config != self._config:
+                raise RequestValidationError(
+                    "'config' is another than in an earlier message; send the same in all.",
+                    ("config",),
+                    "value.changed",
+                )
+            if self.has_begun and self._config is None:
+                raise RequestValidationError(
+                    "'config' comes after the first audio; send it from the first message on.",
+                    ("config",),
+                    "value.misplaced",
+                )
+            self._config = request.config
         if self.has_begun:
             self._check_later(request)
-        else:
-            self._begin(request)
+        elif request.HasField("audio"):
+            self._begin(request.audio)
         if not request.audio.content:
             return
         if self._upload is None:
@@ -95,23 +114,21 @@ class IncomingAudio:
             kind: What the technology gives.
 
         Raises:
-            grpc.aio.AbortError: Where the recording cannot be heard.
+            TaskEndError: Where the recording cannot be heard.
             VoxgenderError: Where the task cannot be accepted or was deleted.
         """
         if self._upload is None:
             return None
+        await asyncio.sleep(BREAK_S)
         upload, self._upload = self._upload, None
         outcome = await self._service.hear(self._technology, upload, self._options)
-        if isinstance(outcome, TaskError):
-            await refuse(self._context, outcome)
         if not isinstance(outcome, kind):
             raise TypeError(f"a task of {self._technology} ended in {type(outcome).__name__}")
         return outcome
 
-    def _begin(self, request: AudioRequest) -> None:
-        audio = request.audio
+    def _begin(self, audio: Audio) -> None:
         self.has_begun = True
-        self._config = request.config if request.HasField("config") else None
+        self._until_s = time.monotonic() + self._service.settings.max_audio_s + SPARE_S
         if audio.HasField("raw_audio_config"):
             self._header = wav_header(audio.raw_audio_config)
         max_speech_s = None
@@ -121,6 +138,8 @@ class IncomingAudio:
         self._options = MediaOptions("mono", (), from_s, to_s, max_speech_s)
 
     def _check_later(self, request: AudioRequest) -> None:
+        if time.monotonic() > self._until_s:
+            raise RequestInvalidError("the recording takes longer to come than the longest one takes to be spoken")
         for name in ("time_range", "raw_audio_config"):
             if request.audio.HasField(name):
                 raise RequestValidationError(
@@ -128,10 +147,6 @@ class IncomingAudio:
                     ("audio", name),
                     "value.misplaced",
                 )
-        if request.HasField("config") and request.config != self._config:
-            raise RequestValidationError(
-                "'config' is another than in the first message; send the same in all.", ("config",), "value.changed"
-            )
 
 
 def _range(told: TimeRange) -> tuple[float, float | None]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from phonexia.grpc.technologies.gender_identification.v1.gender_identification_pb2 import IdentifyResponse
 
 from voxgender.core.result import LLR_DIGITS, PROBABILITY_DIGITS, SPEECH_DIGITS, Results, as_steps
+from voxgender.rpc.durations import MAX_S
 
 # One field of a message is a byte, its number times 8 plus its wire type (2: a message, whose bytes are counted next;
 # 5: four bytes; 0: a varint), and its value.
@@ -40,8 +41,6 @@ _ROW_DTYPE: Final = np.dtype(
         "itemsize": len(_ROW),
     }
 )
-_MAX_S: Final = 315_576_000_000
-"""The longest time that the protocol's message can say."""
 
 
 def response_of(results: Results) -> IdentifyResponse:
@@ -64,7 +63,7 @@ def _wire(results: Results) -> bytes:
     told_llr, male = _written(llr, LLR_DIGITS), _written(decision.male_probability(llr), PROBABILITY_DIGITS)
     columns["llr"], columns["minus_llr"] = told_llr, 0.0 - told_llr
     columns["probability"], columns["rest"] = male, _written(1 - male, PROBABILITY_DIGITS)
-    steps = as_steps(np.minimum(results.speech_s.astype(np.float64), _MAX_S), SPEECH_DIGITS)
+    steps = as_steps(np.minimum(results.speech_s.astype(np.float64), MAX_S), SPEECH_DIGITS)
     columns["seconds"] = _varints(steps // 10**SPEECH_DIGITS, 6)
     columns["nanos"] = _varints(steps % 10**SPEECH_DIGITS * 10 ** (9 - SPEECH_DIGITS), 5)
     if is_told.all():

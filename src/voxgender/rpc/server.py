@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -27,14 +30,20 @@ from voxgender.app.settings import Settings
 from voxgender.core.errors import SettingsError
 from voxgender.rpc.extract import VoiceprintExtraction
 from voxgender.rpc.identify import GenderIdentification
+from voxgender.rpc.open_streams import OpenStreams
 from voxgender.rpc.system import Licensing, Status, model_info
 
-MAX_MESSAGE_BYTES: Final = 16 * 1024**2
-"""Largest message that is taken: 1,024 voiceprints of the largest dimension in floats."""
-MAX_RPCS: Final = 2000
-"""Most RPCs at a time in a process; more are refused as RESOURCE_EXHAUSTED."""
-SHUTDOWN_S: Final = 10.0
-"""Seconds that RPCs under way have to finish once the server is told to stop."""
+MAX_MESSAGE_BYTES: Final = 5 * 1024**2
+"""Largest message that is taken: 1,024 voiceprints of 1,250 values in floats. A stream may hold so much memory."""
+SHUTDOWN_S: Final = 8.0
+"""Seconds that calls under way have to finish once the server is told to stop. Container engines kill what has not
+ended after 10 s."""
+SPARE_S: Final = 1.0
+"""Seconds that calls which have been given up have to give back what they had taken."""
+HEALTH_S: Final = 0.5
+"""Seconds that those who watch over the server have to hear that it stops."""
+LOOK_S: Final = 0.1
+"""Seconds between two looks whether calls are to be given up."""
 
 _SERVICES: Final = (
     gender_identification_pb2.DESCRIPTOR.services_by_name["GenderIdentification"].full_name,
@@ -47,6 +56,7 @@ _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     # Processes share the port, each with a socket of its own.
     ("grpc.so_reuseport", 1),
+    ("grpc.max_connection_idle_ms", 300_000),
     # Whoever has gone without a word is found out, and what was begun for them is ended.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
@@ -73,6 +83,7 @@ class RpcServer:
         self._credentials = _credentials(service.settings)
         self._server: grpc.aio.Server | None = None
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # its types leave it out
+        self._streams = OpenStreams()
         self._stopping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -81,13 +92,13 @@ class RpcServer:
         Raises:
             SettingsError: Where the address cannot be had.
         """
-        server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_RPCS)
+        server = grpc.aio.server(options=_OPTIONS, interceptors=[self._streams])
         model = model_info(self._service.settings.model)
         gender_identification_pb2_grpc.add_GenderIdentificationServicer_to_server(
-            GenderIdentification(self._service), server
+            GenderIdentification(self._service, self._streams), server
         )
         speaker_identification_pb2_grpc.add_VoiceprintExtractionServicer_to_server(
-            VoiceprintExtraction(self._service), server
+            VoiceprintExtraction(self._service, self._streams), server
         )
         licensing_pb2_grpc.add_LicensingServicer_to_server(Licensing(self._service, model), server)
         status_pb2_grpc.add_StatusServicer_to_server(Status(self._service, model), server)
@@ -103,32 +114,43 @@ class RpcServer:
                 f"VOXGENDER_HOST (--host) and VOXGENDER_GRPC_PORT (--grpc-port) give {self._address}, which cannot be "
                 "listened on; choose another"
             ) from None
+        # It would log what clients send in metadata that it cannot read, and each connection that breaks off.
+        logging.getLogger("grpc._cython.cygrpc").setLevel(logging.CRITICAL)
         await server.start()
         self._server = server
         for name in ("", *_SERVICES):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
     def begin_to_stop(self) -> None:
-        """Take no more RPCs and let those under way finish; this does not wait for them."""
+        """Take no more calls and let those under way finish; this does not wait for them."""
         if self._stopping is None:
-            self._stopping = asyncio.create_task(self._stop(SHUTDOWN_S))
+            self._stopping = asyncio.create_task(self._stop())
 
-    async def stop(self, *, at_once: bool = False) -> None:
-        """Take no more RPCs, and return once those under way have ended.
+    async def stop(self, is_given_up: Callable[[], bool] = lambda: False) -> None:
+        """Take no more calls, and return once those under way have ended.
 
         Args:
-            at_once: Whether to give them up.
+            is_given_up: Asked again and again whether what is under way is to be given up.
         """
         self.begin_to_stop()
-        if at_once:
-            await self._stop(0.0)
-        if self._stopping is not None:
-            await self._stopping
+        while self._stopping is not None and not (await asyncio.wait([self._stopping], timeout=LOOK_S))[0]:
+            if is_given_up() and self._server is not None:
+                await self._server.stop(None)
+                return
 
-    async def _stop(self, grace_s: float) -> None:
-        if self._server is not None:
-            await self._health.enter_graceful_shutdown()
-            await self._server.stop(grace_s)
+    async def _stop(self) -> None:
+        if self._server is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            # A watcher that does not read would keep it from the others.
+            async with asyncio.timeout(HEALTH_S):
+                await self._health.enter_graceful_shutdown()
+        self._streams.end_idle()
+        await self._server.stop(SHUTDOWN_S)
+        # gRPC waits for its own part alone.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SPARE_S):
+                await self._streams.all_gone()
 
 
 def _credentials(settings: Settings) -> grpc.ServerCredentials | None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import structlog
 
@@ -56,20 +57,49 @@ def rpc_address(settings: Settings) -> Iterator[str | None]:
     if not settings.grpc:
         yield None
         return
+    if settings.grpc_port and settings.grpc_port == settings.port:
+        raise SettingsError(
+            f"VOXGENDER_PORT (--port) and VOXGENDER_GRPC_PORT (--grpc-port) are both {settings.port}; choose two"
+        )
     with bind(settings.host, settings.grpc_port, "grpc_port") as free:
-        address = free.getsockname()
-        family = free.family
-        told = _told(address)
-        # Whoever listens on it, or has it without sharing it, would have kept us from getting here.
-        if not hasattr(socket, "SO_REUSEPORT"):
-            free.close()
-            yield told
-            return
-        free.close()
-    with socket.socket(family, socket.SOCK_STREAM) as kept:
-        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        kept.bind(address)
-        yield told
+        family, address = free.family, free.getsockname()
+    # Whoever listens on it, or has it and does not share it, would have kept us from getting here.
+    with contextlib.ExitStack() as kept:
+        if hasattr(socket, "SO_REUSEPORT"):
+            try:
+                kept.enter_context(_shared(family, address))
+            except OSError as error:
+                raise _refusal(settings.host, address[1], "grpc_port", error) from None
+        if address[0] == "0.0.0.0":  # noqa: S104 - a comparison
+            # gRPC would take it for IPv6 as well. The port is kept from it there, if there is IPv6.
+            with contextlib.suppress(OSError):
+                kept.enter_context(_closed_to_ipv6(address[1]))
+        yield _told(address)
+
+
+def _shared(family: int, address: Any) -> socket.socket:
+    """Return a socket that has an address, and lets the sockets of gRPC have it as well."""
+    shared = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        shared.bind(address)
+    except OSError:
+        shared.close()
+        raise
+    return shared
+
+
+def _closed_to_ipv6(port: int) -> socket.socket:
+    """Return a socket that has a port for IPv6 and shares it with nobody."""
+    alone = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+    try:
+        alone.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        alone.bind(("::", port))
+    except OSError:
+        alone.close()
+        raise
+    return alone
 
 
 def log_listening(listener: socket.socket, rpc: str | None) -> None:

@@ -85,7 +85,7 @@ class Server:
                 await self._rest.serve()
             finally:
                 if self._rpc is not None:
-                    await self._rpc.stop(at_once=self._rest.is_given_up)
+                    await self._rpc.stop(lambda: self._rest.is_given_up)
         finally:
             await self._service.stop()
             log.info("stopped")

@@ -1,0 +1,135 @@
+"""The streams that are open: how many there may be, and how they end when the server stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, Final, TypeAlias, TypeVar
+
+import grpc
+import grpc.aio
+
+from voxgender.rpc.context import Context, caller_of
+
+_Message = TypeVar("_Message")
+_Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+MAX_STREAMS: Final = 1500
+"""Most streams at a time in a process."""
+MAX_STREAMS_OF_ONE: Final = 1000
+"""Most of them of one address, so that nobody takes all."""
+OURS: Final = "/phonexia."
+"""What the methods begin with whose handlers say here when they wait; others wait all the time."""
+STOP_IDLE_S: Final = 1.0
+"""Seconds that a stream may wait for its client once the server is told to stop."""
+
+
+class OpenStreams(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # it takes none at run time
+    """Is around every stream of a server, whichever service it belongs to.
+
+    Calls of one message and one answer are not counted: they are over at once, and whoever watches over the service
+    must have an answer however many streams there are.
+    """
+
+    def __init__(self) -> None:
+        self._of_caller: Counter[str] = Counter()
+        self._waits: set[asyncio.Timeout] = set()
+        self._all_gone = asyncio.Event()
+        self._all_gone.set()
+        self.is_stopping = False
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_Handler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> _Handler:
+        """Return the handler of a call, with this around it where it is one of streams."""
+        handler = await continuation(handler_call_details)
+        # There is none for a method that nobody knows.
+        if handler is None or not (handler.request_streaming or handler.response_streaming):
+            return handler
+        kind = f"{_way(handler.request_streaming)}_{_way(handler.response_streaming)}"
+        is_ours = handler_call_details.method.startswith(OURS)
+        around = self._around(getattr(handler, kind), is_ours=is_ours)
+        make = getattr(grpc, f"{kind}_rpc_method_handler")
+        made: _Handler = make(around, handler.request_deserializer, handler.response_serializer)
+        return made
+
+    async def next_of(self, messages: AsyncIterator[_Message], within_s: float) -> _Message | None:
+        """Return the next message of a stream; None at its end.
+
+        Raises:
+            TimeoutError: Where it does not come in time, or the server stops meanwhile.
+        """
+        async with self._wait(within_s):
+            return await anext(messages, None)
+
+    def end_idle(self) -> None:
+        """Let no stream wait for its client for longer than a moment, from now on."""
+        self.is_stopping = True
+        until_s = asyncio.get_running_loop().time() + STOP_IDLE_S
+        for wait in self._waits:
+            if (when_s := wait.when()) is None or when_s > until_s:
+                wait.reschedule(until_s)
+
+    async def all_gone(self) -> None:
+        """Return once no stream is open, and what each of them had taken is given back."""
+        await self._all_gone.wait()
+
+    @contextlib.asynccontextmanager
+    async def _wait(self, within_s: float | None) -> AsyncIterator[None]:
+        if self.is_stopping:
+            within_s = STOP_IDLE_S
+        async with asyncio.timeout(within_s) as wait:
+            self._waits.add(wait)
+            try:
+                yield
+            finally:
+                self._waits.discard(wait)
+
+    def _around(
+        self, behaviour: Callable[[Any, Context], Any], *, is_ours: bool
+    ) -> Callable[[Any, Context], Awaitable[Any]]:
+        async def run(request: Any, context: Context) -> Any:
+            if not inspect.isasyncgenfunction(behaviour):
+                return await behaviour(request, context)
+            async for message in behaviour(request, context):
+                await context.write(message)
+            return None
+
+        async def counted(request: Any, context: Context) -> Any:
+            caller = caller_of(context.peer())
+            if self._of_caller.total() >= MAX_STREAMS or self._of_caller[caller] >= MAX_STREAMS_OF_ONE:
+                words = (
+                    f"Too many streams are open; at most {MAX_STREAMS_OF_ONE} are answered at a time for one address."
+                )
+                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, words)
+            with self._open(caller):
+                if is_ours:
+                    return await run(request, context)
+                with contextlib.suppress(TimeoutError):
+                    async with self._wait(None):
+                        return await run(request, context)
+                return None
+
+        return counted
+
+    @contextlib.contextmanager
+    def _open(self, caller: str) -> Iterator[None]:
+        self._of_caller[caller] += 1
+        self._all_gone.clear()
+        try:
+            yield
+        finally:
+            self._of_caller[caller] -= 1
+            if not self._of_caller[caller]:
+                del self._of_caller[caller]
+            if not self._of_caller:
+                self._all_gone.set()
+
+
+def _way(is_streaming: bool) -> str:
+    return "stream" if is_streaming else "unary"
