@@ -32,7 +32,7 @@ def take_ids(headers: Mapping[bytes, bytes]) -> tuple[dict[str, str], RequestInv
     for name in (CORRELATION_ID, REQUEST_ID):
         sent = headers.get(name.encode("ascii"), b"").decode("latin-1").strip()
         if sent and not (len(sent) <= MAX_ID_CHARACTERS and sent.isascii() and sent.isprintable()):
-            message = f"The header must hold at most {MAX_ID_CHARACTERS} printable ASCII characters."
+            message = f"The header {name} must hold at most {MAX_ID_CHARACTERS} printable ASCII characters."
             refusal = RequestInvalidError(message, "header", name)
             sent = ""
         ids[name] = sent or new_id()

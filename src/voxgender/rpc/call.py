@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
-from typing import Final, TypeVar
+from typing import Any, Final
 
 import grpc.aio
 import structlog
@@ -19,8 +19,6 @@ from voxgender.core.errors import RequestInvalidError, ServiceStoppingError, Vox
 from voxgender.rpc.context import Context, caller_of, headers_of
 from voxgender.rpc.errors import refuse, status_of
 from voxgender.rpc.open_streams import OpenStreams
-
-_Message = TypeVar("_Message")
 
 NEXT_MESSAGE_S: Final = 120.0
 """Longest time between two messages of a stream: one that has been forgotten must not be kept for ever."""
@@ -48,7 +46,10 @@ async def answering(
     structlog.contextvars.bind_contextvars(**{name[2:].replace("-", "_"): value for name, value in ids.items()})
     status = StatusCode.UNKNOWN
     try:
-        await context.send_initial_metadata(tuple(ids.items()))
+        try:
+            await context.send_initial_metadata(tuple(ids.items()))
+        except grpc.aio.InternalError:
+            raise asyncio.CancelledError from None  # the client has gone
         try:
             if refusal is not None:
                 raise refusal
@@ -77,8 +78,8 @@ async def answering(
         log.info("request", method=method, status=status.name, duration_ms=duration_ms)
 
 
-async def timely(messages: AsyncIterator[_Message], streams: OpenStreams) -> AsyncIterator[_Message]:
-    """Yield the messages of a stream as they come.
+async def messages_of(context: Context, streams: OpenStreams) -> AsyncIterator[Any]:
+    """Yield the messages of a stream as they come; none of them is held while the next is waited for.
 
     Raises:
         RequestInvalidError: Where the next one does not come in time, or is none of the protocol.
@@ -86,16 +87,18 @@ async def timely(messages: AsyncIterator[_Message], streams: OpenStreams) -> Asy
     """
     while True:
         try:
-            message = await streams.next_of(messages, NEXT_MESSAGE_S)
+            async with streams.waiting(NEXT_MESSAGE_S):
+                message = await context.read()
         except TimeoutError:
             if streams.is_stopping:
                 raise ServiceStoppingError("the service is stopping; send what is left anew") from None
             raise RequestInvalidError(f"the next message has not come within {NEXT_MESSAGE_S:g} s") from None
         except DecodeError:
             raise RequestInvalidError("a message is none of this protocol: it cannot be parsed") from None
-        if message is None:
+        if message is grpc.aio.EOF:  # type: ignore[attr-defined]  # its types leave it out
             return
         yield message
+        del message
 
 
 async def answer(context: Context, message: object) -> None:
@@ -107,5 +110,7 @@ async def answer(context: Context, message: object) -> None:
     try:
         async with asyncio.timeout(READ_S):
             await context.write(message)
+    except grpc.aio.InternalError:
+        raise asyncio.CancelledError from None  # the client has gone
     except TimeoutError:
         raise RequestInvalidError(f"the answers have not been read for {READ_S:g} s") from None

@@ -36,11 +36,13 @@ def seconds_of(told: Duration, *location: str, allows_zero: bool = True) -> floa
     Raises:
         RequestValidationError: Where it is negative, or 0 and must not be, or none that protobuf allows.
     """
-    seconds = told.seconds + told.nanos / 1e9
-    is_one = 0 <= told.seconds <= MAX_S and 0 <= told.nanos < 10**9
-    if not is_one or (seconds == 0 and not allows_zero):
-        least = "0 or more" if allows_zero else "above 0"
+    seconds, remedy = told.seconds + told.nanos / 1e9, None
+    if seconds < 0 or (seconds == 0 and not allows_zero):
+        remedy = "0 or more" if allows_zero else "above 0"
+    elif not (told.seconds <= MAX_S and 0 <= told.nanos < 10**9):
+        remedy = f"a length of up to {MAX_S} seconds, and 0 to 999999999 nanos"
+    if remedy is not None:
         raise RequestValidationError(
-            f"'{'.'.join(location)}' is {seconds:g} s; it must be {least}.", location, "value.out-of-range"
+            f"'{'.'.join(location)}' is {seconds:g} s; it must be {remedy}.", location, "value.out-of-range"
         )
     return seconds

@@ -17,7 +17,7 @@ from voxgender.app.task import Technology
 from voxgender.core.channels import ChannelVoiceprints
 from voxgender.core.result import SPEECH_DIGITS
 from voxgender.core.voiceprint import decode_voiceprint
-from voxgender.rpc.call import answering, timely
+from voxgender.rpc.call import answering, messages_of
 from voxgender.rpc.context import Context
 from voxgender.rpc.durations import duration
 from voxgender.rpc.incoming_audio import IncomingAudio
@@ -37,7 +37,9 @@ class VoiceprintExtraction(VoiceprintExtractionServicer):
         self._streams = streams
 
     async def Extract(  # noqa: N802 - the protocol's name
-        self, request_iterator: AsyncIterator[ExtractRequest], context: Context
+        self,
+        request_iterator: AsyncIterator[ExtractRequest],  # noqa: ARG002 - the context reads as well
+        context: Context,
     ) -> ExtractResponse:
         """Return the voiceprint of the recording that has come; an empty answer where nothing has."""
         async with (
@@ -45,9 +47,10 @@ class VoiceprintExtraction(VoiceprintExtractionServicer):
             IncomingAudio(self._service, Technology.EXTRACTION) as audio,
         ):
             wants_vector = False
-            async for request in timely(request_iterator, self._streams):
+            async for request in messages_of(context, self._streams):
                 await audio.take(request)
                 wants_vector |= request.config.enable_vector_voiceprint
+                del request
             heard = await audio.heard(ChannelVoiceprints)
             return ExtractResponse() if heard is None else _response(heard, wants_vector=wants_vector)
 

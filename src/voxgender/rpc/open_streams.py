@@ -7,19 +7,18 @@ import contextlib
 import inspect
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 import grpc
 import grpc.aio
 
 from voxgender.rpc.context import Context, caller_of
 
-_Message = TypeVar("_Message")
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
-MAX_STREAMS: Final = 1500
+MAX_STREAMS: Final = 1536
 """Most streams at a time in a process."""
-MAX_STREAMS_OF_ONE: Final = 1000
+MAX_STREAMS_OF_ONE: Final = 1024
 """Most of them of one address, so that nobody takes all."""
 OURS: Final = "/phonexia."
 """What the methods begin with whose handlers say here when they wait; others wait all the time."""
@@ -58,14 +57,21 @@ class OpenStreams(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # it t
         made: _Handler = make(around, handler.request_deserializer, handler.response_serializer)
         return made
 
-    async def next_of(self, messages: AsyncIterator[_Message], within_s: float) -> _Message | None:
-        """Return the next message of a stream; None at its end.
+    @contextlib.asynccontextmanager
+    async def waiting(self, within_s: float | None) -> AsyncIterator[None]:
+        """Be around what waits for a client.
 
         Raises:
-            TimeoutError: Where it does not come in time, or the server stops meanwhile.
+            TimeoutError: Where it lasts longer, or the server stops meanwhile.
         """
-        async with self._wait(within_s):
-            return await anext(messages, None)
+        if self.is_stopping:
+            within_s = STOP_IDLE_S
+        async with asyncio.timeout(within_s) as wait:
+            self._waits.add(wait)
+            try:
+                yield
+            finally:
+                self._waits.discard(wait)
 
     def end_idle(self) -> None:
         """Let no stream wait for its client for longer than a moment, from now on."""
@@ -78,17 +84,6 @@ class OpenStreams(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # it t
     async def all_gone(self) -> None:
         """Return once no stream is open, and what each of them had taken is given back."""
         await self._all_gone.wait()
-
-    @contextlib.asynccontextmanager
-    async def _wait(self, within_s: float | None) -> AsyncIterator[None]:
-        if self.is_stopping:
-            within_s = STOP_IDLE_S
-        async with asyncio.timeout(within_s) as wait:
-            self._waits.add(wait)
-            try:
-                yield
-            finally:
-                self._waits.discard(wait)
 
     def _around(
         self, behaviour: Callable[[Any, Context], Any], *, is_ours: bool
@@ -111,7 +106,7 @@ class OpenStreams(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # it t
                 if is_ours:
                     return await run(request, context)
                 with contextlib.suppress(TimeoutError):
-                    async with self._wait(None):
+                    async with self.waiting(None):
                         return await run(request, context)
                 return None
 

@@ -1,7 +1,7 @@
-"""Results to the protocol's messages, without a Python object for each: bytes are written in columns.
+"""Results to the bytes of the protocol's message, in columns: a Python object for each number takes ten times as long.
 
-A result whose numbers are set takes up the same bytes as any other: lengths of time are written as varints of full
-width, which protobuf reads as it reads shorter ones. protobuf then makes the message of them, and writes it as usual.
+A result whose scores are set takes up the same bytes as any other: lengths of time are written as varints of full
+width, which every reader of protobuf takes like shorter ones.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from phonexia.grpc.technologies.gender_identification.v1.gender_identification_pb2 import IdentifyResponse
 
 from voxgender.core.result import LLR_DIGITS, PROBABILITY_DIGITS, SPEECH_DIGITS, Results, as_steps
 from voxgender.rpc.durations import MAX_S
@@ -43,19 +42,15 @@ _ROW_DTYPE: Final = np.dtype(
 )
 
 
-def response_of(results: Results) -> IdentifyResponse:
-    """Return the message of results, in their order; the numbers are those that REST writes.
+def response_bytes(results: Results) -> bytes:
+    """Return the bytes of an IdentifyResponse of results, in their order; the numbers are those that REST writes.
 
     Example:
+        >>> from phonexia.grpc.technologies.gender_identification.v1.gender_identification_pb2 import IdentifyResponse
         >>> results = Results(np.array([12.341], np.float32), np.array([3.9], np.float32))
-        >>> response_of(results).results[0].score_female.score_llr
+        >>> IdentifyResponse.FromString(response_bytes(results)).results[0].score_female.score_llr
         -3.9000000953674316
     """
-    response: IdentifyResponse = IdentifyResponse.FromString(_wire(results))
-    return response
-
-
-def _wire(results: Results) -> bytes:
     decision, is_told = results.decision, ~np.isnan(results.llr)
     rows = np.tile(np.frombuffer(_ROW, np.uint8), (len(results), 1))
     columns = rows.view(_ROW_DTYPE)[:, 0]

@@ -16,10 +16,6 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from phonexia.grpc.common import licensing_pb2, licensing_pb2_grpc, status_pb2, status_pb2_grpc
-from phonexia.grpc.technologies.gender_identification.v1 import (
-    gender_identification_pb2,
-    gender_identification_pb2_grpc,
-)
 from phonexia.grpc.technologies.speaker_identification.v1 import (
     speaker_identification_pb2,
     speaker_identification_pb2_grpc,
@@ -29,7 +25,7 @@ from voxgender.app.service import Service
 from voxgender.app.settings import Settings
 from voxgender.core.errors import SettingsError
 from voxgender.rpc.extract import VoiceprintExtraction
-from voxgender.rpc.identify import GenderIdentification
+from voxgender.rpc.identify import SERVICE, GenderIdentification
 from voxgender.rpc.open_streams import OpenStreams
 from voxgender.rpc.system import Licensing, Status, model_info
 
@@ -46,7 +42,7 @@ LOOK_S: Final = 0.1
 """Seconds between two looks whether calls are to be given up."""
 
 _SERVICES: Final = (
-    gender_identification_pb2.DESCRIPTOR.services_by_name["GenderIdentification"].full_name,
+    SERVICE,
     speaker_identification_pb2.DESCRIPTOR.services_by_name["VoiceprintExtraction"].full_name,
     licensing_pb2.DESCRIPTOR.services_by_name["Licensing"].full_name,
     status_pb2.DESCRIPTOR.services_by_name["Status"].full_name,
@@ -94,9 +90,7 @@ class RpcServer:
         """
         server = grpc.aio.server(options=_OPTIONS, interceptors=[self._streams])
         model = model_info(self._service.settings.model)
-        gender_identification_pb2_grpc.add_GenderIdentificationServicer_to_server(
-            GenderIdentification(self._service, self._streams), server
-        )
+        server.add_generic_rpc_handlers((GenderIdentification(self._service, self._streams).handler,))
         speaker_identification_pb2_grpc.add_VoiceprintExtractionServicer_to_server(
             VoiceprintExtraction(self._service, self._streams), server
         )
@@ -136,7 +130,7 @@ class RpcServer:
         while self._stopping is not None and not (await asyncio.wait([self._stopping], timeout=LOOK_S))[0]:
             if is_given_up() and self._server is not None:
                 await self._server.stop(None)
-                return
+                await self._stopping
 
     async def _stop(self) -> None:
         if self._server is None:

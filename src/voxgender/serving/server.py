@@ -17,10 +17,12 @@ import structlog
 from voxgender.app.service import Service
 from voxgender.rest.server import RestServer
 from voxgender.rpc.server import RpcServer
-from voxgender.serving.heap import keep_freed_blocks
+from voxgender.serving.heap import give_back_much_freed, keep_freed_blocks
 
 SWITCH_S: Final = 0.0005
 """Longest time that a thread keeps the interpreter from another one; Python's own is ten times as long."""
+TRIM_S: Final = 5.0
+"""Seconds between two looks whether much memory is free."""
 
 log = structlog.get_logger()
 
@@ -78,6 +80,7 @@ class Server:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, self._take_signal)
         await self._service.start()
+        trimming = asyncio.create_task(_trim())
         try:
             if self._rpc is not None:
                 await self._rpc.start()
@@ -87,6 +90,7 @@ class Server:
                 if self._rpc is not None:
                     await self._rpc.stop(lambda: self._rest.is_given_up)
         finally:
+            trimming.cancel()
             await self._service.stop()
             log.info("stopped")
 
@@ -101,6 +105,12 @@ class Server:
 
     def _take_signal(self, number: int, _: FrameType | None) -> None:
         self._rest.stop(at_once=number == signal.SIGINT and self._rest.is_stopping)
+
+
+async def _trim() -> None:
+    while True:
+        await asyncio.sleep(TRIM_S)
+        await asyncio.to_thread(give_back_much_freed)
 
 
 def _loop_factory() -> Any:
