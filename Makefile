@@ -52,9 +52,11 @@ model: $(VENV)/.dev
 	$(BIN)/voxgender card --model $(MODEL) --report build/report/report.json --output $(MODEL)/CARD.md
 	cp $(MODEL)/CARD.md docs/model-card.md
 
-# Speed, against the usual way to build such a service and against bare sockets; rewrites docs/performance.md.
+# Speed, against the usual way to build such a service and against bare sockets, and over gRPC; rewrites
+# docs/performance.md and docs/grpc-performance.md.
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.serving
+	$(BIN)/python -m benchmarks.rpc --write
 
 # What an installation for running the service takes up on disk.
 size:

@@ -1,4 +1,4 @@
-"""Results to the bytes of the protocol's message, in columns: a Python object for each number takes ten times as long.
+"""Results to the bytes of the protocol's message, in columns: a Python object for each number would take far longer.
 
 A result whose scores are set takes up the same bytes as any other: lengths of time are written as varints of full
 width, which every reader of protobuf takes like shorter ones.
