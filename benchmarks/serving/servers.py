@@ -8,9 +8,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, Self
 
 from benchmarks.serving import ROOT
 from benchmarks.serving.bodies import get
@@ -25,29 +26,33 @@ START_S: Final = 30.0
 STOP_S: Final = 20.0
 
 
-class Server:
-    """A server that is ready; a context manager that ends it.
+class ReadyProcess:
+    """A server as a process, which is ready within the context, and ended after it.
 
     Args:
-        name: Which one, of ``SERVERS``.
-        folder: Where its store and its log go.
+        name: What it is called in errors and in the name of its log.
+        arguments: For Python.
+        port: Where it answers HTTP.
+        folder: Where its log goes.
         core: The core that it runs on; None leaves that open.
-        answers: The floor's prebuilt answers, a file for each length of body.
+
+    Attributes:
+        pid: Its process.
     """
 
-    def __init__(self, name: str, folder: Path, core: int | None, answers: Path) -> None:
+    def __init__(self, name: str, arguments: Sequence[str], port: int, folder: Path, core: int | None) -> None:
         self.name = name
-        self.port = _free_port()
+        self.port = port
         self._log = folder / f"{name}.log"
         environment = {key: value for key, value in os.environ.items() if not key.startswith("VOXGENDER_")}
         # Pinned before it starts, so that each of its threads is.
         with pinned(core), self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, *self._arguments(folder, answers)], cwd=ROOT, env=environment, stdout=log, stderr=log
+                [sys.executable, *arguments], cwd=ROOT, env=environment, stdout=log, stderr=log
             )
         self.pid = self._process.pid
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline and self._process.poll() is None:
             with contextlib.suppress(OSError), Connection(self.port, START_S) as connection:
@@ -72,18 +77,35 @@ class Server:
             self._process.kill()
             self._process.wait()
 
-    def _arguments(self, folder: Path, answers: Path) -> list[str]:
-        port = str(self.port)
-        if self.name == VOXGENDER:
-            store = f"--store-url=sqlite:///{folder / 'tasks.db'}"
-            return ["-m", "voxgender", "serve", f"--port={port}", "--grpc=off", store, "--log-level=warning"]
-        if self.name == USUAL:
-            return ["-m", "benchmarks.serving.usual_server", port]
-        return ["-m", "benchmarks.serving.floor_server", port, str(answers)]
+
+class Server(ReadyProcess):
+    """A server that is ready; a context manager that ends it.
+
+    Args:
+        name: Which one, of ``SERVERS``.
+        folder: Where its store and its log go.
+        core: The core that it runs on; None leaves that open.
+        answers: The floor's prebuilt answers, a file for each length of body.
+    """
+
+    def __init__(self, name: str, folder: Path, core: int | None, answers: Path) -> None:
+        port = free_ports(1)[0]
+        super().__init__(name, _arguments(name, port, folder, answers), port, folder, core)
 
 
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind((HOST, 0))
-        port: int = sock.getsockname()[1]
-        return port
+def _arguments(name: str, port: int, folder: Path, answers: Path) -> list[str]:
+    if name == VOXGENDER:
+        store = f"--store-url=sqlite:///{folder / 'tasks.db'}"
+        return ["-m", "voxgender", "serve", f"--port={port}", "--grpc=off", store, "--log-level=warning"]
+    if name == USUAL:
+        return ["-m", "benchmarks.serving.usual_server", str(port)]
+    return ["-m", "benchmarks.serving.floor_server", str(port), str(answers)]
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that were free a moment ago."""
+    with contextlib.ExitStack() as taken:
+        sockets = [taken.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind((HOST, 0))
+        return [one.getsockname()[1] for one in sockets]
