@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -133,6 +134,13 @@ class Endless:
 
     def __exit__(self, *_: object) -> None:
         self._messages.put(None)
+
+
+def paused(messages: Sequence[IdentifyRequest], go_on: threading.Event) -> Iterator[IdentifyRequest]:
+    """Messages, of which those after the first wait until they are let go."""
+    yield messages[0]
+    go_on.wait()
+    yield from messages[1:]
 
 
 def seconds(told: Duration) -> float:

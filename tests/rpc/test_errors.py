@@ -12,7 +12,15 @@ import pytest
 from grpc import StatusCode
 
 import voxgender.app
-from voxgender.core.errors import InputError, ModelError, RateLimitError, TaskEndError, TaskLimitError, VoxgenderError
+from voxgender.core.errors import (
+    InputError,
+    ModelError,
+    RateLimitError,
+    StreamLimitError,
+    TaskEndError,
+    TaskLimitError,
+    VoxgenderError,
+)
 from voxgender.rest.errors import TABLE as REST_TABLE
 from voxgender.rpc.errors import TABLE, refuse
 
@@ -91,7 +99,7 @@ def test_both_protocols_say_of_an_error_alike_whether_the_caller_or_the_service_
     http_status = next(REST_TABLE[one][0] for one in kind.__mro__ if one in REST_TABLE)
     if http_status < 500 or issubclass(kind, InputError):  # REST tells of the latter in a rejected task
         expected = CALLER
-    elif http_status == 507 or kind is TaskLimitError:  # what a task may take is a room of its own
+    elif http_status == 507 or kind in (TaskLimitError, StreamLimitError):  # rooms of their own
         expected = ROOM
     else:
         expected = SERVICE

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
@@ -17,10 +17,9 @@ import numpy as np
 import pytest
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from phonexia.grpc.common.status_pb2 import GetStatusRequest
-from phonexia.grpc.technologies.gender_identification.v1.gender_identification_pb2 import IdentifyRequest
 
 from recordings import recording, voice
-from rpc.stubs import identify_messages, of_voiceprints, refused, seconds, stubs_of
+from rpc.stubs import identify_messages, of_voiceprints, paused, refused, seconds, stubs_of
 from rpc.traces import entries, left_over, media, wait_for
 from serving import START_S, ServerProcess, voiceprint_text
 from voxgender.app.service import Service
@@ -182,13 +181,6 @@ def test_a_certificate_that_cannot_be_used_keeps_a_server_of_several_processes_f
 # The end
 
 
-def paused(messages: Sequence[IdentifyRequest], go_on: threading.Event) -> Iterator[IdentifyRequest]:
-    """Messages, of which those after the first wait until they are let go."""
-    yield messages[0]
-    go_on.wait()
-    yield from messages[1:]
-
-
 def test_a_terminated_server_takes_no_new_calls_tells_its_watchers_and_finishes_the_streams_under_way(
     start: Start,
 ) -> None:
@@ -228,7 +220,9 @@ def test_a_watcher_does_not_keep_a_server_from_its_end(start: Start) -> None:
         watch = stubs.health.Watch(HealthCheckRequest(), timeout=60)
         next(watch)
         server.process.terminate()
-        assert server.process.wait(5) == 0
+        assert server.process.wait(START_S) == 0
+        # Its stream has ended as all do: the server did not have to break it off.
+        assert list(watch)[-1].status == HealthCheckResponse.NOT_SERVING
 
 
 @pytest.mark.parametrize("kind", ["voiceprints", "audio"])
@@ -246,7 +240,7 @@ def test_a_second_interrupt_gives_up_the_streams_under_way_and_nothing_of_them_s
             # HTTP has nothing under way, and has ended.
             wait_for(lambda: any("Finished" in entry["event"] for entry in entries(server)))
             server.process.send_signal(signal.SIGINT)
-            assert server.process.wait(5) == 0
+            assert server.process.wait(START_S) == 0
             with refused() as refusal:
                 next(answers)
         finally:

@@ -213,6 +213,12 @@ class TaskEndError(VoxgenderError):
         self.code = code
 
 
+class StreamLimitError(VoxgenderError):
+    """As many streams are open as may be."""
+
+    code = "streams.limit-exceeded"
+
+
 class ServiceStoppingError(VoxgenderError):
     """The service is being stopped."""
 

@@ -100,4 +100,4 @@ class RestServer:
             at_once: Whether to give them up.
         """
         self._server.should_exit = True
-        self._server.force_exit = at_once
+        self._server.force_exit |= at_once

@@ -59,7 +59,8 @@ async def answering(
             status = StatusCode.OK
         except VoxgenderError as error:
             status = status_of(error)
-            if status in (StatusCode.INTERNAL, StatusCode.UNAVAILABLE):
+            is_ours = status in (StatusCode.INTERNAL, StatusCode.UNAVAILABLE)
+            if is_ours and not isinstance(error, ServiceStoppingError):
                 log.error("request refused", code=error.code, error=str(error))  # noqa: TRY400 - it is no surprise
             else:
                 log.info("request refused", code=error.code)

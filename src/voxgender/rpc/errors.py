@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final
 
+import grpc.aio
 from grpc import StatusCode
 
 from voxgender.core.errors import RateLimitError, TaskEndError, VoxgenderError
@@ -14,6 +16,8 @@ ERROR_CODE: Final = "x-error-code"
 """Trailing metadata of a refusal: the error's stable code."""
 RETRY_AFTER: Final = "retry-after"
 """Trailing metadata of a refusal for too many requests: seconds to wait, as REST's header of that name tells."""
+TELL_S: Final = 1.0
+"""Seconds that a client has to take the answers that stand before its refusal."""
 
 _INVALID: Final = StatusCode.INVALID_ARGUMENT
 _EXHAUSTED: Final = StatusCode.RESOURCE_EXHAUSTED
@@ -39,6 +43,7 @@ TABLE: Final[Mapping[str, StatusCode]] = {
     "task.worker-lost": StatusCode.UNAVAILABLE,
     "licensing.capacity-exceeded": _EXHAUSTED,
     "licensing.expired": StatusCode.FAILED_PRECONDITION,
+    "streams.limit-exceeded": _EXHAUSTED,
     "service.stopping": StatusCode.UNAVAILABLE,
     "storage.capacity-exceeded": _EXHAUSTED,
     "storage.unavailable": StatusCode.UNAVAILABLE,
@@ -60,7 +65,8 @@ async def refuse(context: Context, error: VoxgenderError) -> None:
     """End a call by an error: its status, one sentence, and its code in the trailing metadata.
 
     Raises:
-        grpc.aio.AbortError: Always; it is for gRPC itself.
+        grpc.aio.AbortError: As a rule; it is for gRPC itself.
+        asyncio.CancelledError: Where the client does not hear it.
     """
     status, message = status_of(error), error.sentence
     if status is StatusCode.INTERNAL and not isinstance(error, TaskEndError):
@@ -68,4 +74,9 @@ async def refuse(context: Context, error: VoxgenderError) -> None:
     metadata = [(ERROR_CODE, error.code)]
     if isinstance(error, RateLimitError):
         metadata.append((RETRY_AFTER, str(error.retry_after_s)))
-    await context.abort(status, message, tuple(metadata))
+    try:
+        async with asyncio.timeout(TELL_S):
+            await context.abort(status, message, tuple(metadata))
+    except (TimeoutError, grpc.aio.InternalError):
+        # The client does not read, or has gone: it will not hear it.
+        raise asyncio.CancelledError from None

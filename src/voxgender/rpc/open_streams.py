@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import inspect
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from typing import Any, Final, TypeAlias
 
 import grpc
 import grpc.aio
+import structlog
 
+from voxgender.core.errors import StreamLimitError
 from voxgender.rpc.context import Context, caller_of
+from voxgender.rpc.errors import refuse
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
@@ -20,10 +23,10 @@ MAX_STREAMS: Final = 1536
 """Most streams at a time in a process."""
 MAX_STREAMS_OF_ONE: Final = 1024
 """Most of them of one address, so that nobody takes all."""
-OURS: Final = "/phonexia."
-"""What the methods begin with whose handlers say here when they wait; others wait all the time."""
 STOP_IDLE_S: Final = 1.0
 """Seconds that a stream may wait for its client once the server is told to stop."""
+
+log = structlog.get_logger()
 
 
 class OpenStreams(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # it takes none at run time
@@ -31,9 +34,17 @@ class OpenStreams(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # it t
 
     Calls of one message and one answer are not counted: they are over at once, and whoever watches over the service
     must have an answer however many streams there are.
+
+    Args:
+        ours: Full names of the services whose streams say here when they wait for their client. Those of others wait
+            all the time.
+
+    Attributes:
+        is_stopping: Whether no stream may wait for long any more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ours: Collection[str]) -> None:
+        self._ours = ours
         self._of_caller: Counter[str] = Counter()
         self._waits: set[asyncio.Timeout] = set()
         self._all_gone = asyncio.Event()
@@ -51,7 +62,7 @@ class OpenStreams(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # it t
         if handler is None or not (handler.request_streaming or handler.response_streaming):
             return handler
         kind = f"{_way(handler.request_streaming)}_{_way(handler.response_streaming)}"
-        is_ours = handler_call_details.method.startswith(OURS)
+        is_ours = handler_call_details.method.split("/")[1] in self._ours
         around = self._around(getattr(handler, kind), is_ours=is_ours)
         make = getattr(grpc, f"{kind}_rpc_method_handler")
         made: _Handler = make(around, handler.request_deserializer, handler.response_serializer)
@@ -97,20 +108,28 @@ class OpenStreams(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # it t
 
         async def counted(request: Any, context: Context) -> Any:
             caller = caller_of(context.peer())
-            if self._of_caller.total() >= MAX_STREAMS or self._of_caller[caller] >= MAX_STREAMS_OF_ONE:
-                words = (
-                    f"Too many streams are open; at most {MAX_STREAMS_OF_ONE} are answered at a time for one address."
-                )
-                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, words)
+            if (refusal := self._refusal(caller)) is not None:
+                log.info("request refused", code=refusal.code, error=str(refusal))
+                await refuse(context, refusal)
             with self._open(caller):
                 if is_ours:
                     return await run(request, context)
-                with contextlib.suppress(TimeoutError):
+                try:
                     async with self.waiting(None):
                         return await run(request, context)
-                return None
+                except TimeoutError:
+                    if not self.is_stopping:
+                        raise
+                    return None
 
         return counted
+
+    def _refusal(self, caller: str) -> StreamLimitError | None:
+        if self._of_caller.total() >= MAX_STREAMS:
+            return StreamLimitError(f"{MAX_STREAMS} streams are open, which is the most; try again later")
+        if self._of_caller[caller] >= MAX_STREAMS_OF_ONE:
+            return StreamLimitError(f"an address may have {MAX_STREAMS_OF_ONE} streams at a time; close some")
+        return None
 
     @contextlib.contextmanager
     def _open(self, caller: str) -> Iterator[None]:

@@ -30,7 +30,8 @@ from voxgender.rpc.open_streams import OpenStreams
 from voxgender.rpc.system import Licensing, Status, model_info
 
 MAX_MESSAGE_BYTES: Final = 5 * 1024**2
-"""Largest message that is taken: 1,024 voiceprints of 1,250 values in floats. A stream may hold so much memory."""
+"""Largest message that is taken: 1,024 voiceprints of 1,250 values in floats. A stream may hold
+three of them: one that is worked on, the next one, and one that gRPC has in its buffers."""
 SHUTDOWN_S: Final = 8.0
 """Seconds that calls under way have to finish once the server is told to stop. Container engines kill what has not
 ended after 10 s."""
@@ -41,9 +42,12 @@ HEALTH_S: Final = 0.5
 LOOK_S: Final = 0.1
 """Seconds between two looks whether calls are to be given up."""
 
-_SERVICES: Final = (
+_OURS: Final = (
     SERVICE,
     speaker_identification_pb2.DESCRIPTOR.services_by_name["VoiceprintExtraction"].full_name,
+)
+_SERVICES: Final = (
+    *_OURS,
     licensing_pb2.DESCRIPTOR.services_by_name["Licensing"].full_name,
     status_pb2.DESCRIPTOR.services_by_name["Status"].full_name,
     health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
@@ -79,7 +83,7 @@ class RpcServer:
         self._credentials = _credentials(service.settings)
         self._server: grpc.aio.Server | None = None
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # its types leave it out
-        self._streams = OpenStreams()
+        self._streams = OpenStreams(_OURS)
         self._stopping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-from typing import ClassVar, Final
+import mmap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
 
 KEPT_BLOCK_BYTES: Final = 8 * 1024**2
 """Blocks up to this come from the heap."""
@@ -11,7 +15,7 @@ KEPT_BYTES: Final = 32 * 1024**2
 """Free memory at the heap's end that is kept for the next block."""
 
 MUCH_BYTES: Final = 64 * 1024**2
-"""Free memory that is given back."""
+"""So much more memory than before is looked through for what is free."""
 
 _M_TRIM_THRESHOLD: Final = -1  # <malloc.h> of glibc
 _M_MMAP_THRESHOLD: Final = -3
@@ -31,27 +35,30 @@ def keep_freed_blocks() -> None:
     mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
-def give_back_much_freed() -> None:
-    """Have the C library give memory back to the kernel, if much of it is free: after a crowd of clients, say.
+class FreedMemory:
+    """Gives freed memory back to the kernel once it is much: after a crowd of clients, say.
 
-    What lies between blocks that are in use it would keep for good. It takes some milliseconds; other C libraries are
-    left as they are.
+    What lies between blocks that are in use the C library would keep for good. So this asks it for all that is free
+    whenever the process has grown by much since. The more that is, the longer others who take memory wait: it is for a
+    thread, and for a time after the crowd. Where the C library is another, or does not say, nothing is done.
     """
+
+    def __init__(self) -> None:
+        self._before_bytes = _resident_bytes()
+        self._trim: Callable[[ctypes.c_size_t], int] | None = None
+        with contextlib.suppress(OSError, AttributeError, TypeError):
+            self._trim = ctypes.CDLL(None).malloc_trim
+
+    def give_back(self) -> None:
+        """Give back what is free, if the process has grown by ``MUCH_BYTES`` since the last time."""
+        if self._trim is not None and _resident_bytes() - self._before_bytes > MUCH_BYTES:
+            self._trim(ctypes.c_size_t(0))
+            self._before_bytes = _resident_bytes()
+
+
+def _resident_bytes() -> int:
+    """Return the memory of this process as Linux counts it; 0 elsewhere."""
     try:
-        library = ctypes.CDLL(None)
-        mallinfo, trim = library.mallinfo2, library.malloc_trim
-    except (OSError, AttributeError, TypeError):
-        return
-    mallinfo.restype = _MallInfo
-    if mallinfo().free_bytes > MUCH_BYTES:
-        trim(ctypes.c_size_t(0))
-
-
-class _MallInfo(ctypes.Structure):
-    """What glibc tells of its heaps, ``struct mallinfo2`` of <malloc.h>."""
-
-    _fields_: ClassVar = [
-        *((f"field_{number}", ctypes.c_size_t) for number in range(8)),
-        ("free_bytes", ctypes.c_size_t),
-        ("keepcost", ctypes.c_size_t),
-    ]
+        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+    except OSError:
+        return 0

@@ -81,7 +81,6 @@ def _shared(family: int, address: Any) -> socket.socket:
     """Return a socket that has an address, and lets the sockets of gRPC have it as well."""
     shared = socket.socket(family, socket.SOCK_STREAM)
     try:
-        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         shared.bind(address)
     except OSError:

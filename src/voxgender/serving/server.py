@@ -17,12 +17,12 @@ import structlog
 from voxgender.app.service import Service
 from voxgender.rest.server import RestServer
 from voxgender.rpc.server import RpcServer
-from voxgender.serving.heap import give_back_much_freed, keep_freed_blocks
+from voxgender.serving.heap import FreedMemory, keep_freed_blocks
 
 SWITCH_S: Final = 0.0005
 """Longest time that a thread keeps the interpreter from another one; Python's own is ten times as long."""
 TRIM_S: Final = 5.0
-"""Seconds between two looks whether much memory is free."""
+"""Seconds between two looks whether memory is to be given back."""
 
 log = structlog.get_logger()
 
@@ -108,9 +108,10 @@ class Server:
 
 
 async def _trim() -> None:
+    freed = FreedMemory()
     while True:
         await asyncio.sleep(TRIM_S)
-        await asyncio.to_thread(give_back_much_freed)
+        await asyncio.to_thread(freed.give_back)
 
 
 def _loop_factory() -> Any:
