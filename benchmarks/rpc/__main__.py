@@ -1,6 +1,6 @@
 """Measure streams of voiceprints over gRPC: rates, where the time goes, and the memory of many streams at once.
 
-``python -m benchmarks.rpc`` takes more than a minute and prints tables; with ``--write`` it also rewrites ``results.json``
+``python -m benchmarks.rpc`` takes some minutes and prints tables; with ``--write`` it also rewrites ``results.json``
 beside this file and ``docs/grpc-performance.md``. The service runs on one core, the client on another one.
 """
 
@@ -61,7 +61,7 @@ class Plan:
     stage_rounds: int = 400
     crowd: int = 1000
     crowd_messages: int = 3
-    settled_s: float = 7.0
+    settled_s: float = 12.0
 
 
 QUICK: Final = Plan(

@@ -15,7 +15,7 @@ KEPT_BYTES: Final = 32 * 1024**2
 """Free memory at the heap's end that is kept for the next block."""
 
 MUCH_BYTES: Final = 64 * 1024**2
-"""So much more memory than before is looked through for what is free."""
+"""A process that is so much larger than at its beginning is looked through for what is free."""
 
 _M_TRIM_THRESHOLD: Final = -1  # <malloc.h> of glibc
 _M_MMAP_THRESHOLD: Final = -3
@@ -38,9 +38,9 @@ def keep_freed_blocks() -> None:
 class FreedMemory:
     """Gives freed memory back to the kernel once it is much: after a crowd of clients, say.
 
-    What lies between blocks that are in use the C library would keep for good. So this asks it for all that is free
-    whenever the process has grown by much since. The more that is, the longer others who take memory wait: it is for a
-    thread, and for a time after the crowd. Where the C library is another, or does not say, nothing is done.
+    What lies between blocks that are in use the C library would keep for good. Asked again and again, it has little to
+    do; after a crowd of gigabytes others who take memory wait for it, so it is for a thread. Where the C library is
+    another, nothing is done.
     """
 
     def __init__(self) -> None:
@@ -50,10 +50,9 @@ class FreedMemory:
             self._trim = ctypes.CDLL(None).malloc_trim
 
     def give_back(self) -> None:
-        """Give back what is free, if the process has grown by ``MUCH_BYTES`` since the last time."""
+        """Give back what is free, if the process is larger than at its beginning by ``MUCH_BYTES``."""
         if self._trim is not None and _resident_bytes() - self._before_bytes > MUCH_BYTES:
             self._trim(ctypes.c_size_t(0))
-            self._before_bytes = _resident_bytes()
 
 
 def _resident_bytes() -> int:

@@ -21,7 +21,7 @@ from voxgender.serving.heap import FreedMemory, keep_freed_blocks
 
 SWITCH_S: Final = 0.0005
 """Longest time that a thread keeps the interpreter from another one; Python's own is ten times as long."""
-TRIM_S: Final = 5.0
+TRIM_S: Final = 10.0
 """Seconds between two looks whether memory is to be given back."""
 
 log = structlog.get_logger()

@@ -1,0 +1,30 @@
+"""Memory that was freed goes back to the kernel; in a process of its own, whose heap nobody else uses."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+from voxgender.serving.heap import MUCH_BYTES, FreedMemory, _resident_bytes, keep_freed_blocks
+
+keep_freed_blocks()
+freed = FreedMemory()
+# Small blocks between the large ones keep the heap from becoming shorter.
+blocks = [(b"x" * 400_000, b"y" * 400) for _ in range(4 * MUCH_BYTES // 400_000)]
+small = [one for _, one in blocks]
+full_bytes = _resident_bytes()
+del blocks
+kept_bytes = _resident_bytes()
+freed.give_back()
+print(full_bytes - kept_bytes < MUCH_BYTES, kept_bytes - _resident_bytes() > 3 * MUCH_BYTES)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left as they are")
+def test_what_the_c_library_would_keep_goes_back_once_it_is_much() -> None:
+    ended = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout == "True True\n"
