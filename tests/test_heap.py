@@ -14,7 +14,8 @@ from voxgender.serving.heap import MUCH_BYTES, FreedMemory, _resident_bytes, kee
 keep_freed_blocks()
 freed = FreedMemory()
 # Small blocks between the large ones keep the heap from becoming shorter.
-blocks = [(b"x" * 400_000, b"y" * 400) for _ in range(4 * MUCH_BYTES // 400_000)]
+fill = [bytes([number]) for number in range(256)]
+blocks = [(one * 400_000, one * 2_000) for _ in range(3) for one in fill]
 small = [one for _, one in blocks]
 full_bytes = _resident_bytes()
 del blocks
