@@ -9,9 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from grpc import StatusCode
 
-from recordings import call
+from recordings import call, recording, voice
+from rpc.stubs import identify_messages, of_voiceprints, refused, stubs_of
 from serving import PATH, ServerProcess, voiceprint_text
+from voxgender.core.base64 import decode_base64
 
 GENDER = "/api/technology/gender-identification"
 CAPACITY = 1000
@@ -27,7 +30,8 @@ def replicas(tmp_path_factory: pytest.TempPathFactory, postgres_server: Any) -> 
     servers = []
     for name in ("a", "b"):
         (folder / name).mkdir()
-        servers.append(ServerProcess(folder / name, **settings, extractors=1, **{"rate-limit": "100 per hour"}))
+        doors = {"grpc": "on", "grpc-port": 0, "rate-limit": "100 per hour"}
+        servers.append(ServerProcess(folder / name, **settings, extractors=1, **doors))
     yield servers
     assert [server.stop() for server in servers] == [0, 0]
 
@@ -63,6 +67,38 @@ def test_the_licence_is_never_exceeded_by_requests_to_both_at_the_same_time(repl
     with ThreadPoolExecutor(16) as threads:
         statuses = Counter(threads.map(send, range(60)))
     assert statuses == {202: CAPACITY // 30, 403: 60 - CAPACITY // 30}
+
+
+def test_what_both_protocols_use_at_both_is_charged_to_one_licence(replicas: list[ServerProcess]) -> None:
+    left = CAPACITY % 30  # of what the test before has used
+    items = [decode_base64(voiceprint_text(seed)) for seed in range(left + 1)]
+    with stubs_of(replicas[0]) as here, stubs_of(replicas[1]) as there:
+        with refused() as refusal:
+            here.identify(of_voiceprints(items))
+        assert (refusal.status, refusal.code) == (StatusCode.RESOURCE_EXHAUSTED, "licensing.capacity-exceeded")
+        (answer,) = there.identify(of_voiceprints(items[:left]))
+        assert len(answer.results) == left
+        with refused() as refusal:
+            here.identify(of_voiceprints(items[:1]))
+        assert refusal.code == "licensing.capacity-exceeded"
+
+
+def test_recordings_over_grpc_are_heard_by_whichever_worker_is_free_and_nothing_of_them_stays(
+    replicas: list[ServerProcess],
+) -> None:
+    recordings = [recording(voice(gender), form="FLAC") for gender in ("male", "female")] * 4
+    with stubs_of(replicas[0]) as stubs, ThreadPoolExecutor(8) as threads:
+        answers = threads.map(lambda file: stubs.identify(*identify_messages(file)), recordings)
+        llrs = [answer.results[0].score_male.score_llr for (answer,) in answers]
+    assert [llr > 0 for llr in llrs] == [True, False] * 4
+    logs = [json.loads(line) for server in replicas for line in server.log_path.read_text().splitlines()]
+    asked = {entry["request_id"] for entry in logs if entry.get("method") == "GenderIdentification.Identify"}
+    tasks = {
+        entry["task_id"] for entry in logs if entry["event"] == "task accepted" and entry.get("request_id") in asked
+    }
+    deleted = {entry["task_id"] for entry in logs if entry["event"] == "task deleted"}
+    assert len(tasks) == len(recordings)
+    assert tasks <= deleted
 
 
 def test_the_rate_limit_counts_the_requests_to_both(replicas: list[ServerProcess]) -> None:

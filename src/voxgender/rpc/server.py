@@ -12,7 +12,6 @@ from typing import Final
 
 import grpc
 import grpc.aio
-import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from phonexia.grpc.common import licensing_pb2, licensing_pb2_grpc, status_pb2, status_pb2_grpc
@@ -62,8 +61,6 @@ _OPTIONS: Final = (
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 )
-
-log = structlog.get_logger()
 
 
 class RpcServer:
