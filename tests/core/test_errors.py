@@ -13,6 +13,7 @@ from voxgender.core.errors import (
     RateLimitError,
     RequestInvalidError,
     RequestValidationError,
+    TaskEndError,
     VoiceprintError,
     VoiceprintListError,
     VoxgenderError,
@@ -56,6 +57,12 @@ def test_a_wrong_value_tells_where_why_and_with_what_numbers() -> None:
     error = RequestValidationError("too long", ("body", "voiceprints"), "list.too-long", items=3, max_items=2)
     assert (str(error), error.location, error.reason) == ("too long", ("body", "voiceprints"), "list.too-long")
     assert error.context == {"items": 3, "max_items": 2}
+
+
+def test_the_end_of_a_task_has_the_code_of_its_reason() -> None:
+    error = TaskEndError("The audio is empty.", "media.invalid")
+    assert (error.code, error.sentence) == ("media.invalid", "The audio is empty.")
+    assert TaskEndError.code == "task.ended"
 
 
 def test_a_rate_limit_tells_when_to_come_again() -> None:

@@ -27,8 +27,8 @@ from voxgender.rpc.durations import seconds_of
 from voxgender.rpc.mistakes import mistaken_audio
 from voxgender.rpc.raw_audio import wav_header
 
-BREAK_S: Final = 0.002
-"""A stream that breaks off ends like one that is over; its cancellation comes within so many seconds."""
+BREAK_S: Final = 0.01
+"""A stream that breaks off ends like one that is over; its cancellation comes within so many seconds, as a rule."""
 SPARE_S: Final = 120.0
 """A recording may come as slowly as it is spoken, and be so much late."""
 
