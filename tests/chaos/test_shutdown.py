@@ -18,12 +18,14 @@ from serving import ServerProcess
 PATH = "/api/technology/gender-identification"
 LONG = recording(*[np.tile(voice("male"), 8)] * 4, form="FLAC")
 """A second of work, on a core of its own."""
+BRIEF = recording(np.tile(voice("male"), 8), form="FLAC")
+"""A quarter of that: who reads it gives way to all others on the machine, and must be done in time nevertheless."""
 SHORT = recording(voice("male"), form="FLAC")
 
 
-def begun(client: httpx.Client) -> str:
+def begun(client: httpx.Client, file: bytes = LONG) -> str:
     """Send a file, and return where its task is polled once it is running."""
-    location = client.post(PATH, files={"file": LONG}).headers["location"]
+    location = client.post(PATH, files={"file": file}).headers["location"]
     until_s = time.monotonic() + 60
     while client.get(location).json()["task"]["state"] == "pending":
         assert time.monotonic() < until_s, "no worker has begun"
@@ -49,7 +51,7 @@ def test_a_service_that_is_asked_to_stop_finishes_what_is_under_way(tmp_path: Pa
     server = ServerProcess(tmp_path, extractors=1)
     # To load the model on busy cores alone could take longer than the time that is left to what is under way.
     work_once(server.client)
-    location = begun(server.client)
+    location = begun(server.client, BRIEF)
     processes = descendants(server.process.pid)
     assert server.stop() == 0
     assert_gone(processes)
