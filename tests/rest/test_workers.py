@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -17,11 +19,16 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import Mock
 
 import httpx
 import pytest
+import structlog
 
 from serving import PATH, START_S, ServerProcess, voiceprint_text
+from voxgender.app.settings import load_settings
+from voxgender.core.errors import VoxgenderError
+from voxgender.serving.workers import Workers
 
 LICENSED = 200
 RATE = 400
@@ -221,3 +228,30 @@ def test_what_prevents_the_start_of_workers_is_told_once_in_one_sentence(tmp_pat
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 2
     assert ended.stderr == "voxgender: VOXGENDER_LICENCE_FILE (--licence-file) is /none: No such file or directory\n"
+
+
+def test_a_worker_that_cannot_be_started_again_at_first_is_started_later_while_the_others_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = Workers(load_settings(workers=2), socket.socket(), None, lambda: None, lambda: None)
+    told: list[tuple[int | None, str]] = []
+
+    def fail() -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    async def run() -> None:
+        monkeypatch.setattr(kept, "_start", fail)
+        with structlog.testing.capture_logs() as log:
+            with pytest.raises(VoxgenderError, match="a worker cannot be started: Resource temporarily unavailable"):
+                await kept._keep_one()  # none answers
+            kept._answering.add(Mock())
+            keeping = asyncio.create_task(kept._keep_one())
+            while len(log) < 3:
+                await asyncio.sleep(0.01)
+            kept._stopping.set()
+            await keeping
+        told.extend((entry["worker"], entry["reason"]) for entry in log)
+
+    asyncio.run(run())
+    kept._listener.close()
+    assert told[:3] == [(None, "a worker cannot be started: Resource temporarily unavailable")] * 3

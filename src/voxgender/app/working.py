@@ -110,15 +110,19 @@ class WorkProcess:
         while not self._stopping.is_set():
             began_s = time.monotonic()
             process = _SPAWN.Process(target=_work, args=(self._settings,), name="voxgender-work")
-            process.start()
-            while process.is_alive() and not self._stopping.is_set():
-                process.join(LOOK_S)
-            if self._stopping.is_set():
-                _end(process)
-                return
-            if time.monotonic() - began_s > LONGEST_PAUSE_S:
-                pause_s = FIRST_PAUSE_S
-            log.error("worker died", exit_code=process.exitcode, next_start_s=pause_s)
+            try:
+                process.start()
+            except OSError as error:  # no memory, no more processes or files for now
+                log.error("worker cannot be started", error=error.strerror, next_start_s=pause_s)  # noqa: TRY400
+            else:
+                while process.is_alive() and not self._stopping.is_set():
+                    process.join(LOOK_S)
+                if self._stopping.is_set():
+                    _end(process)
+                    return
+                if time.monotonic() - began_s > LONGEST_PAUSE_S:
+                    pause_s = FIRST_PAUSE_S
+                log.error("worker died", exit_code=process.exitcode, next_start_s=pause_s)
             self._stopping.wait(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 

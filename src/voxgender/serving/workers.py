@@ -114,27 +114,35 @@ class Workers:
         pause_s = FIRST_PAUSE_S
         while not self._stopping.is_set():
             began_s = loop.time()
-            process, reports = self._start()
-            with reports:
-                report = await next_report(reports)
-                if has_answered := report is True:
-                    self._tell_of(process)
-                    report = await next_report(reports)
-                    self._answering.discard(process)
-            process.join()
-            self._processes.discard(process)
+            pid, has_answered, end = await self._watch_one()
             if self._stopping.is_set():
                 return
-            if not isinstance(report, VoxgenderError):
-                report = VoxgenderError(f"a worker ended with exit code {process.exitcode}")
             if not has_answered and not self._answering:
-                raise report
+                raise end
             if loop.time() - began_s >= STEADY_S:
                 pause_s = FIRST_PAUSE_S
-            log.error("worker ended", worker=process.pid, reason=str(report), next_start_s=pause_s)
+            log.error("worker ended", worker=pid, reason=str(end), next_start_s=pause_s)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def _watch_one(self) -> tuple[int | None, bool, VoxgenderError]:
+        """Start a worker and wait for its end; return which it was, whether it has answered, and why it ended."""
+        try:
+            process, reports = self._start()
+        except OSError as error:  # no memory, no more processes or files for now
+            return None, False, VoxgenderError(f"a worker cannot be started: {error.strerror or error}")
+        with reports:
+            report = await next_report(reports)
+            if has_answered := report is True:
+                self._tell_of(process)
+                report = await next_report(reports)
+                self._answering.discard(process)
+        process.join()
+        self._processes.discard(process)
+        if not isinstance(report, VoxgenderError):
+            report = VoxgenderError(f"a worker ended with exit code {process.exitcode}")
+        return process.pid, has_answered, report
 
     def _start(self) -> tuple[SpawnProcess, Connection]:
         """Start a worker; return it and where it reports, first whether it answers, then by its end."""
