@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -68,6 +69,8 @@ class ServerProcess:
             began = log.tell()
             command = [sys.executable, "-m", "voxgender", "serve", *arguments]
             self.process = subprocess.Popen(command, stderr=log, env=environment)
+        # Where a test fails before it stops it, it must not outlive the run.
+        atexit.register(self.process.kill)
         listening = self._listening(began)
         self.client = httpx.Client(base_url=listening["url"], timeout=60)
         self.rpc_address = str(listening.get("grpc") or "")
