@@ -189,7 +189,7 @@ class Service:
             StoreUnavailableError: Where the store does not answer for long.
         """
         # It goes on where the caller goes away meanwhile: whether the task was stored must be known.
-        accepting = asyncio.create_task(self._accept(technology, upload, options, decision))
+        accepting = asyncio.create_task(self.submit_media(technology, upload, options, decision))
         try:
             task = await asyncio.shield(accepting)
             outcome = await self._outcome(task)
@@ -220,7 +220,7 @@ class Service:
 
         Args:
             technology: What is to be done.
-            upload: The media; they are the task's from now on, or stay the caller's where this raises.
+            upload: The media; they are the task's from now on, or discarded where this raises.
             options: What of them is to be heard.
             decision: Prior and smallest probability; None for the settings' at this moment.
 
@@ -232,12 +232,16 @@ class Service:
             LicenceCapacityError: Where what it allows is used up.
             StorageFullError: Where the store or the disk has no room.
         """
-        await upload.finish()
-        now_s = time.time()
-        charge = self.admission.charge("audio_s", 0, now_s)
-        task = Task(upload.task_id, technology, TaskState.PENDING, now_s, NEVER_S, None, progress=0.0)
-        correlation_id = structlog.contextvars.get_contextvars().get("correlation_id", "")
-        await self.store.enqueue(task, NewJob(options, decision or self.decision, correlation_id), charge)
+        try:
+            await upload.finish()
+            now_s = time.time()
+            charge = self.admission.charge("audio_s", 0, now_s)
+            task = Task(upload.task_id, technology, TaskState.PENDING, now_s, NEVER_S, None, progress=0.0)
+            correlation_id = structlog.contextvars.get_contextvars().get("correlation_id", "")
+            await self.store.enqueue(task, NewJob(options, decision or self.decision, correlation_id), charge)
+        except BaseException:
+            await upload.discard()
+            raise
         upload.keep()
         log.info("task accepted", task_id=str(task.task_id), state=task.state, file_bytes=upload.file_bytes)
         return task
@@ -275,16 +279,6 @@ class Service:
             raise _not_found(task_id)
         await self.spool.delete(task_id)
         log.info("task deleted", task_id=str(task_id))
-
-    async def _accept(
-        self, technology: Technology, upload: Upload, options: MediaOptions, decision: Decision | None
-    ) -> Task:
-        """Do what :meth:`submit_media` does; the upload is discarded where that raises."""
-        try:
-            return await self.submit_media(technology, upload, options, decision)
-        except BaseException:
-            await upload.discard()
-            raise
 
     async def _outcome(self, task: Task) -> Outcome:
         """Return a task's outcome once it is there; a store that does not answer for a while ends nothing."""

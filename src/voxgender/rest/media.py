@@ -78,10 +78,10 @@ def media_router(technology: Technology, tag: str, query: type[MediaQuery], mode
         upload, config = await read_media(request, service)
         try:
             options, decision = asked_media(request, config, query, service.decision)
-            task = await service.submit_media(technology, upload, options, decision)
         except BaseException:
             await upload.discard()
             raise
+        task = await service.submit_media(technology, upload, options, decision)
         return started(task, window)
 
     @router.get(
