@@ -2,7 +2,7 @@
 
 Two lanes read the same grammar. protobuf alone says what a message is. But one that holds nothing than voiceprints of
 one length is the same few bytes again and again with a voiceprint behind them, and is viewed as a matrix with one
-voiceprint a row: an object for each would take longer than scoring it.
+voiceprint a row, without an object for each.
 """
 
 from __future__ import annotations
