@@ -18,6 +18,7 @@ from typing import Final
 from benchmarks.extraction.one_core import one_core
 from benchmarks.extraction.processes import memory, two_workers
 from benchmarks.extraction.recordings import ROOT, recording
+from benchmarks.generated_page import with_figures
 from benchmarks.serving.machine import describe
 from threadpoolctl import threadpool_limits
 
@@ -48,8 +49,8 @@ def main() -> None:
     text = "\n\n".join(parts)
     print(text)
     if arguments.write:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+        page = with_figures(PAGE.read_text(encoding="utf-8"), BEGIN, END, f"{text}\n\n")
+        PAGE.write_text(page, encoding="utf-8")
 
 
 def machine(folder: Path) -> str:

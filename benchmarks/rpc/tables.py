@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from benchmarks.generated_page import with_figures
 from benchmarks.rpc.messages import FULL
 from benchmarks.serving import ROOT
 from benchmarks.serving.tables import Table
@@ -32,11 +33,7 @@ def page(before: str, results: dict[str, Any]) -> str:
     Raises:
         ValueError: Where a marker is missing.
     """
-    head, _, rest = before.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not end:
-        raise ValueError(f"the page has no lines {BEGIN!r} and {END!r}")
-    return f"{head}{BEGIN}\n\n{text(results)}{END}{tail}"
+    return with_figures(before, BEGIN, END, text(results))
 
 
 def _machine_line(results: dict[str, Any]) -> str:

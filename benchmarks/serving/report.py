@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.generated_page import with_figures
 from benchmarks.serving import ROOT
 from benchmarks.serving.tables import machine_line, tables
 from rich.console import Console
@@ -49,12 +50,8 @@ def page(text: str, results: dict[str, Any]) -> str:
     Raises:
         ValueError: Where a marker is missing.
     """
-    before, _, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise ValueError(f"the page has no lines {BEGIN!r} and {END!r}")
     parts = [
         f"Measured on {results['measured']}: {machine_line(results)}",
         *(one.markdown() for one in tables(results)),
     ]
-    return "\n".join([before + BEGIN, "", parts[0], "", *parts[1:], END + after])
+    return with_figures(text, BEGIN, END, "\n".join([parts[0], "", *parts[1:], ""]))
