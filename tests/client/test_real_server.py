@@ -20,13 +20,13 @@ from voxgender.client import (
     Client,
     ForbiddenError,
     MediaOptions,
+    NotFoundError,
     Progress,
     Results,
     ServiceConnectionError,
     StorageCapacityError,
     TaskGoneError,
     TaskRejectedError,
-    UnexpectedAnswerError,
     ValidationError,
 )
 from voxgender.core.base64 import decode_base64
@@ -122,7 +122,7 @@ def test_a_matrix_and_columns_score_as_they_do_in_the_library(ask: Ask) -> None:
 def test_prior_and_smallest_probability_are_the_caller_s(ask: Ask) -> None:
     results = ask("identify", VOICEPRINTS, male_prior=0.9, min_probability=0.75)
     assert told(results) == told(voxgender.identify(VOICEPRINTS, decision=voxgender.Decision(0.9, 0.75)))
-    assert set(results.gender) == {"male", "female", "unknown"}
+    assert told(results) != told(voxgender.identify(VOICEPRINTS))
 
 
 def test_an_empty_list_has_no_results(ask: Ask) -> None:
@@ -311,8 +311,12 @@ def test_a_licence_that_is_used_up_is_forbidden_with_its_code(tmp_path: Path) ->
 
 
 def test_a_full_store_is_waited_for_and_then_told(tmp_path: Path) -> None:
-    with running_server(tmp_path, storage_capacity_bytes=1) as server, pytest.raises(StorageCapacityError) as full:
-        Client(str(server.base_url), retry_s=0.3).identify(VOICEPRINTS)
+    with (
+        running_server(tmp_path, storage_capacity_bytes=1) as server,
+        Client(str(server.base_url), retry_s=0.3) as client,
+        pytest.raises(StorageCapacityError) as full,
+    ):
+        client.identify(VOICEPRINTS)
     assert (full.value.status, full.value.code) == (507, "storage.capacity-exceeded")
 
 
@@ -332,8 +336,8 @@ def test_where_nobody_listens_the_call_ends_in_words(ask: Ask) -> None:
     assert refused.value.correlation_id in str(refused.value)
 
 
-def test_what_is_no_voxgender_service_is_told_so(server: httpx.Client) -> None:
-    with Client(f"{server.base_url}docs?".rstrip("?")) as client, pytest.raises(UnexpectedAnswerError):
+def test_a_path_below_which_there_is_no_service_is_not_found(server: httpx.Client) -> None:
+    with Client(f"{server.base_url}/docs") as client, pytest.raises(NotFoundError):
         client.info()
 
 

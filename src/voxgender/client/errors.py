@@ -42,7 +42,7 @@ class ServiceError(VoxgenderError):
         details: What exactly is wrong.
         correlation_id: The id that all requests of the call carried; the service's log has it on each line.
         request_id: The id of the one request that this was the end of; empty where there was none.
-        code: The type of the first detail, like ``licensing.capacity-exceeded``, or else the kind of refusal.
+        code: The type of the first detail, like ``licensing.capacity-exceeded``; without details the kind of error.
     """
 
     code = "service.error"
@@ -64,7 +64,10 @@ class ServiceError(VoxgenderError):
         self.details = details
         self.correlation_id = correlation_id
         self.request_id = request_id
-        self.code = (details[0].type if details else type) or self.code
+        if details:
+            self.code = details[0].type
+        elif self.code == ServiceError.code and type:
+            self.code = type
 
 
 class InvalidRequestError(ServiceError):
