@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,26 @@ def test_prior_and_smallest_probability_are_the_caller_s(ask: Ask) -> None:
     results = ask("identify", VOICEPRINTS, male_prior=0.9, min_probability=0.75)
     assert told(results) == told(voxgender.identify(VOICEPRINTS, decision=voxgender.Decision(0.9, 0.75)))
     assert told(results) != told(voxgender.identify(VOICEPRINTS))
+
+
+def test_an_iterator_is_read_no_further_ahead_than_a_few_lists(ask: Ask) -> None:
+    read = 0
+
+    def endless() -> Iterator[voxgender.Voiceprint]:
+        nonlocal read
+        for read in range(1, 201):
+            yield VOICEPRINTS[read % 25]
+
+    ahead: list[int] = []
+    results = ask("identify", endless(), progress=lambda progress: ahead.append(read - progress.done))
+    assert len(results) == 200
+    # Four tasks of ten are under way, and of the next list one more has been read than it holds.
+    assert max(ahead) <= 4 * 10 + 1
+
+
+def test_parts_come_in_order_while_the_rest_is_not_read_yet(client: Client) -> None:
+    parts = client.stream(cycle(VOICEPRINTS))
+    assert [next(parts).item.tolist() for _ in range(3)] == [list(range(10 * n, 10 * n + 10)) for n in range(3)]
 
 
 def test_an_empty_list_has_no_results(ask: Ask) -> None:

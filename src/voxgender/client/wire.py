@@ -77,7 +77,7 @@ class TaskAnswer(msgspec.Struct):
     error: ToldError | None = None
 
 
-class Score(msgspec.Struct):
+class Score(msgspec.Struct, gc=False):
     """How much a voice speaks for one gender."""
 
     gender: Literal["male", "female"]
@@ -85,7 +85,7 @@ class Score(msgspec.Struct):
     score_llr: float
 
 
-class ResultRow(msgspec.Struct):
+class ResultRow(msgspec.Struct, gc=False):
     """The result of a voiceprint or of a channel."""
 
     speech_length: float
