@@ -15,7 +15,9 @@ import pytest
 
 import voxgender
 from recordings import recording, voice
+from rest.test_keys import add_keys
 from serving import ServerProcess, running_server, voiceprint_text
+from voxgender.app.key import new_key
 from voxgender.client import (
     AsyncClient,
     Client,
@@ -329,6 +331,18 @@ def test_a_licence_that_is_used_up_is_forbidden_with_its_code(tmp_path: Path) ->
             client.identify(VOICEPRINTS)
         assert (refused.value.status, refused.value.code) == (403, "licensing.capacity-exceeded")
         assert len(client.identify(VOICEPRINTS[:10])) == 10
+
+
+def test_where_keys_are_demanded_the_client_shows_its_own(tmp_path: Path) -> None:
+    key, text = new_key("mine", 0.0)
+    add_keys(tmp_path, key)
+    with running_server(tmp_path, keys="on") as server:
+        with Client(str(server.base_url), key=text) as client:
+            assert len(client.identify(VOICEPRINTS)) == 25
+        for wrong, code in ((None, "key.missing"), ("vox_nobody", "key.unknown")):
+            with Client(str(server.base_url), key=wrong) as client, pytest.raises(ForbiddenError) as refused:
+                client.identify(VOICEPRINTS)
+            assert (refused.value.code, refused.value.details[0].location) == (code, ("header", "authorization"))
 
 
 def test_a_full_store_is_waited_for_and_then_told(tmp_path: Path) -> None:

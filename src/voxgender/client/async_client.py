@@ -12,7 +12,7 @@ from typing import Self, TypeVar, Unpack
 import httpx
 
 from voxgender.client import results
-from voxgender.client.flow import Call, Flow, Lost, Request, Wait, forget, tell_info
+from voxgender.client.flow import Call, Flow, Reply, Request, Unsent, Wait, forget, tell_info
 from voxgender.client.jobs import Job
 from voxgender.client.results import Results
 from voxgender.client.session import (
@@ -29,7 +29,8 @@ from voxgender.client.session import (
 )
 from voxgender.client.sources import Sources
 from voxgender.client.transport import answer_of, lost, prepared
-from voxgender.client.wire import Answer, ServiceInfo
+from voxgender.client.wire import ServiceInfo
+from voxgender.core.errors import InputError
 from voxgender.core.voiceprint import Voiceprint
 
 T = TypeVar("T")
@@ -138,7 +139,7 @@ class AsyncClient:
 
     async def _run(self, call: Call, flow: Flow[T]) -> T:
         """Do what a flow says, and return what it comes to."""
-        reply: Answer | Lost | None = None
+        reply: Reply | None = None
         while True:
             try:
                 step = flow.send(reply)
@@ -151,7 +152,7 @@ class AsyncClient:
             else:
                 reply = await self._send(call, step)
 
-    async def _send(self, call: Call, request: Request) -> Answer | Lost:
+    async def _send(self, call: Call, request: Request) -> Reply:
         body = bytearray()
         try:
             with prepared(self._http, self._session.url, request, call.clock()) as ready:
@@ -164,5 +165,7 @@ class AsyncClient:
                     await response.aclose()
         except httpx.RequestError as error:
             return lost(error)
+        except InputError as error:
+            return Unsent(error)
         self._session.has_answered = True
         return answer_of(response, bytes(body))

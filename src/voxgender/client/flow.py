@@ -1,8 +1,8 @@
 """The conversation with the service, without any I/O: generators that yield what is to be done and are sent what came.
 
-A flow yields a :class:`Request`, and is sent the :class:`~voxgender.client.wire.Answer` or :class:`Lost`; or it yields
-a :class:`Wait`, and is sent None once the time has passed. It returns, or raises, what the conversation came to. The
-two clients only drive it, each with its own way to send and to sleep.
+A flow yields a :class:`Request`, and is sent the :class:`~voxgender.client.wire.Answer`, or :class:`Lost` or
+:class:`Unsent`; or it yields a :class:`Wait`, and is sent None once the time has passed. It returns, or raises, what
+the conversation came to. The two clients only drive it, each with its own way to send and to sleep.
 
 Nothing is submitted twice: a new task has an ``Idempotency-Key`` that all its repeats carry, so that the service knows
 them again, and answers with the task that there is. Other requests may be repeated anyway.
@@ -39,6 +39,7 @@ from voxgender.client.wire import (
     refusal,
     unexpected,
 )
+from voxgender.core.errors import InputError
 
 RETRIED: Final = frozenset({429, 502, 503, 504, 507})
 """Statuses that a repeat may change. 507 is among them, because room comes back as tasks end and results expire."""
@@ -98,7 +99,19 @@ class Lost:
     reason: str
 
 
-Flow: TypeAlias = Generator[Request | Wait, Answer | Lost | None, T]
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """A request could not be made at all.
+
+    Attributes:
+        error: Why, as when its recording is no longer there.
+    """
+
+    error: InputError
+
+
+Reply: TypeAlias = Answer | Lost | Unsent
+Flow: TypeAlias = Generator[Request | Wait, Reply | None, T]
 
 
 @dataclass(slots=True)
@@ -146,6 +159,7 @@ def ask(call: Call, request: Request) -> Flow[Answer]:
 
     Raises:
         ServiceError: Where it is refused, or still fails at the end of ``retry_s``.
+        InputError: Where it cannot be made.
     """
     failed_s: float | None = None
     tries = 0
@@ -155,6 +169,8 @@ def ask(call: Call, request: Request) -> Flow[Answer]:
         ids = {CORRELATION_ID: call.correlation_id, REQUEST_ID: request_id}
         headers = {**request.headers, **call.headers, **ids}
         reply = yield replace(request, headers=headers, latest_s=call.latest_s)
+        if isinstance(reply, Unsent):
+            raise reply.error
         asked_s = 0.0
         if isinstance(reply, Answer):
             call.has_answered = True
@@ -247,10 +263,10 @@ def tell_info(call: Call) -> Flow[ServiceInfo]:
     return read(answer, ServiceInfo, call.correlation_id)
 
 
-def _given_up(call: Call, reply: Answer | Lost | None, request_id: str) -> ServiceError:
+def _given_up(call: Call, reply: Reply | None, request_id: str) -> ServiceError:
     if isinstance(reply, Answer):
         return refusal(reply, call.correlation_id)
-    reason = reply.reason if reply is not None else "no answer"
+    reason = reply.reason if isinstance(reply, Lost) else "no answer"
     return ServiceConnectionError(
         f"the service cannot be reached: {reason} (correlation id {call.correlation_id})",
         correlation_id=call.correlation_id,

@@ -13,7 +13,6 @@ import msgspec
 
 from voxgender.client import results
 from voxgender.client.errors import (
-    ServiceError,
     TaskFailedError,
     TaskGoneError,
     TaskRejectedError,
@@ -36,7 +35,7 @@ EXTRACTION: Final = "/api/technology/speaker-identification-voiceprint-extractio
 _LIST: Final = ("body", "voiceprints")
 UPLOAD_QUIET_S: Final = 120.0
 """How long an answer to a recording may take: the service writes the file to its disk before."""
-_OF_ONE_TASK: Final = (TaskRejectedError, TaskFailedError, TaskGoneError, TooLargeError)
+_OF_ONE_TASK: Final = (TaskRejectedError, TaskFailedError, TaskGoneError, TooLargeError, InputError)
 """Errors that say nothing of the next task."""
 
 Query: TypeAlias = Mapping[str, str]
@@ -144,7 +143,7 @@ class RecordingJob(Generic[T]):
     read: Callable[[int, str, bytes, Call, Answer], T]
     failed: Callable[[int, VoxgenderError], T] | None = None
     _task: str = ""
-    _error: ServiceError | None = None
+    _error: VoxgenderError | None = None
 
     def start(self, call: Call) -> Flow[None]:
         """Submit it."""

@@ -11,7 +11,7 @@ from typing import Self, TypeVar, Unpack
 import httpx
 
 from voxgender.client import results
-from voxgender.client.flow import Call, Flow, Lost, Request, Wait, forget, tell_info
+from voxgender.client.flow import Call, Flow, Reply, Request, Unsent, Wait, forget, tell_info
 from voxgender.client.jobs import Job
 from voxgender.client.results import Results
 from voxgender.client.session import (
@@ -28,7 +28,8 @@ from voxgender.client.session import (
 )
 from voxgender.client.sources import Sources
 from voxgender.client.transport import answer_of, lost, prepared
-from voxgender.client.wire import Answer, ServiceInfo
+from voxgender.client.wire import ServiceInfo
+from voxgender.core.errors import InputError
 from voxgender.core.voiceprint import Voiceprint
 
 T = TypeVar("T")
@@ -163,7 +164,7 @@ class Client:
 
     def _run(self, call: Call, flow: Flow[T]) -> T:
         """Do what a flow says, and return what it comes to."""
-        reply: Answer | Lost | None = None
+        reply: Reply | None = None
         while True:
             try:
                 step = flow.send(reply)
@@ -176,7 +177,7 @@ class Client:
             else:
                 reply = self._send(call, step)
 
-    def _send(self, call: Call, request: Request) -> Answer | Lost:
+    def _send(self, call: Call, request: Request) -> Reply:
         body = bytearray()
         try:
             with prepared(self._http, self._session.url, request, call.clock()) as ready:
@@ -189,5 +190,7 @@ class Client:
                     response.close()
         except httpx.RequestError as error:
             return lost(error)
+        except InputError as error:
+            return Unsent(error)
         self._session.has_answered = True
         return answer_of(response, bytes(body))

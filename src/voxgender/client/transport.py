@@ -9,7 +9,7 @@ from typing import BinaryIO, TypeVar
 
 import httpx
 
-from voxgender.client.flow import Lost, Request
+from voxgender.client.flow import Lost, Request, Unsent
 from voxgender.client.wire import Answer
 from voxgender.core.errors import InputError, SettingsError
 
@@ -101,12 +101,8 @@ def answer_of(response: httpx.Response, body: bytes) -> Answer:
     return Answer(response.status_code, {name.lower(): told for name, told in response.headers.items()}, body)
 
 
-def lost(error: httpx.RequestError) -> Lost:
-    """Return why there is no answer.
-
-    Raises:
-        InputError: Where it is our own request that is broken.
-    """
+def lost(error: httpx.RequestError) -> Lost | Unsent:
+    """Return why there is no answer."""
     if isinstance(error, httpx.LocalProtocolError):
-        raise InputError(f"the request cannot be sent, because the recording has changed meanwhile: {error}") from None
+        return Unsent(InputError(f"the recording has changed while it was sent: {error}"))
     return Lost(str(error) or type(error).__name__)
