@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from voxgender.client.flow import Call, Flow, Lost, Request, Wait
+from voxgender.client.call import Call
+from voxgender.client.flow import Flow, Lost, Reply, Request, Wait
 from voxgender.client.wire import Answer
 
 T = TypeVar("T")
@@ -35,7 +36,7 @@ class Script:
         waits: Seconds that the flow waited, each time.
     """
 
-    replies: Iterable[Answer | Lost | Callable[[Request], Answer | Lost]]
+    replies: Iterable[Reply | Callable[[Request], Reply]]
     seconds: float = 0.0
     clock: Clock = field(default_factory=Clock)
     requests: list[Request] = field(default_factory=list)
@@ -48,7 +49,7 @@ class Script:
     def play(self, flow: Flow[T]) -> T:
         """Drive a flow to its end; a script that is too short or too long fails."""
         replies = iter(self.replies)
-        reply: Answer | Lost | None = None
+        reply: Reply | None = None
         while True:
             try:
                 step = flow.send(reply)
@@ -65,7 +66,7 @@ class Script:
                 self.requests.append(step)
                 self.clock.now_s += self.seconds
                 told = next(replies)
-                reply = told if isinstance(told, Answer | Lost) else told(step)
+                reply = told(step) if callable(told) else told
 
     def sent(self, name: str) -> list[str]:
         """A header of each request, where it has one."""

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from client.scripted import DROPPED, Clock, answer, refused
 from serving import voiceprint_text
 from voxgender.client import Results, ServiceConnectionError, ServiceError
-from voxgender.client.flow import Call, Flow, Lost, Request, Wait
+from voxgender.client.call import Call
+from voxgender.client.flow import Flow, Lost, Request, Wait
 from voxgender.client.results import joined
 from voxgender.client.session import IdentifyOptions, identification
 from voxgender.client.wire import Answer, Limits, ServiceInfo

@@ -26,9 +26,11 @@ from voxgender.client import (
     UnexpectedAnswerError,
     ValidationError,
 )
-from voxgender.client.flow import FIRST_ANSWER_S, MAX_BACKOFF_S, Request, ask, fetch, forget, submit, tell_info
+from voxgender.client.call import FIRST_ANSWER_S, MAX_BACKOFF_S, ask
+from voxgender.client.flow import Request, Unsent
+from voxgender.client.tasks import fetch, forget, submit, tell_info
 from voxgender.client.wire import Answer
-from voxgender.core.errors import VoxgenderError
+from voxgender.core.errors import InputError, VoxgenderError
 
 POST = Request("POST", "/tasks", body=b"{}")
 TASK = f"/tasks/{TASK_ID}"
@@ -222,3 +224,30 @@ def test_a_deletion_may_be_repeated() -> None:
     script = Script([refused(403, "request.forbidden")])
     with pytest.raises(ForbiddenError):
         script.play(forget(script.call(), TASK))
+
+
+def test_a_request_that_cannot_be_made_ends_the_conversation_with_its_error() -> None:
+    script = Script([Unsent(InputError("it is gone"))])
+    with pytest.raises(InputError, match="it is gone"):
+        script.play(submit(script.call(), POST))
+
+
+def test_a_task_that_is_done_without_a_result_is_not_of_the_contract() -> None:
+    for told in ({}, {"result": None}):
+        script = Script([task("done", **told)])
+        with pytest.raises(UnexpectedAnswerError):
+            script.play(fetch(script.call(), TASK))
+
+
+def test_a_poll_that_waits_ends_with_its_call() -> None:
+    script = Script(itertools.repeat(task("running")))
+    with pytest.raises(ServiceTimeoutError) as end:
+        script.play(fetch(script.call(latest_s=10, timeout_s=10), TASK))
+    assert end.value.request_id == "of-the-answer"
+    assert script.clock.now_s < 10
+
+
+def test_a_new_task_must_be_answered_by_202() -> None:
+    script = Script([task("done", 200)])
+    with pytest.raises(UnexpectedAnswerError):
+        script.play(submit(script.call(), POST))

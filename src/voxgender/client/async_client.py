@@ -12,7 +12,8 @@ from typing import Self, TypeVar, Unpack
 import httpx
 
 from voxgender.client import results
-from voxgender.client.flow import Call, Flow, Reply, Request, Unsent, Wait, forget, tell_info
+from voxgender.client.call import Call
+from voxgender.client.flow import Flow, Reply, Request, Unsent, Wait
 from voxgender.client.jobs import Job
 from voxgender.client.results import Results
 from voxgender.client.session import (
@@ -28,6 +29,7 @@ from voxgender.client.session import (
     identification,
 )
 from voxgender.client.sources import Sources
+from voxgender.client.tasks import forget, tell_info
 from voxgender.client.transport import answer_of, lost, prepared
 from voxgender.client.wire import ServiceInfo
 from voxgender.core.errors import InputError

@@ -12,6 +12,8 @@ from typing import ClassVar, TypeAlias
 
 from voxgender.core.errors import VoxgenderError
 
+LIST = ("body", "voiceprints")
+"""Location of the list of voiceprints in a request."""
 ContextValue: TypeAlias = "str | int | float | bool | list[str | int | float | bool]"
 
 
@@ -122,8 +124,8 @@ class ValidationError(ServiceError):
     @property
     def items(self) -> dict[int, str]:
         """What is wrong, by position in the caller's list."""
-        places = ((detail.location[-1], detail.message) for detail in self.details if detail.location)
-        return {place: message for place, message in places if isinstance(place, int)}
+        places = ((detail.location[2:], detail.message) for detail in self.details if detail.location[:2] == LIST)
+        return {place[0]: message for place, message in places if place and isinstance(place[0], int)}
 
 
 class RateLimitedError(ServiceError):

@@ -12,16 +12,21 @@ from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 import msgspec
 
 from voxgender.client import results
+from voxgender.client.call import Call
 from voxgender.client.errors import (
+    LIST,
+    InvalidRequestError,
     TaskFailedError,
     TaskGoneError,
     TaskRejectedError,
     TooLargeError,
     ValidationError,
 )
-from voxgender.client.flow import Call, Flow, Request, fetch, submit
+from voxgender.client.flow import Flow, Request
+from voxgender.client.query import media_query
 from voxgender.client.results import Results
 from voxgender.client.sources import Piece, Recording, Unreadable, VoiceprintList
+from voxgender.client.tasks import fetch, submit
 from voxgender.client.wire import Answer, ResultRow, VoiceprintRow, parse, unexpected
 from voxgender.core.base64 import decode_base64
 from voxgender.core.errors import InputError, VoxgenderError
@@ -32,10 +37,16 @@ OF_VOICEPRINTS: Final = "/api/technology/gender-identification-voiceprints"
 OF_RECORDINGS: Final = "/api/technology/gender-identification"
 EXTRACTION: Final = "/api/technology/speaker-identification-voiceprint-extraction"
 
-_LIST: Final = ("body", "voiceprints")
 UPLOAD_QUIET_S: Final = 120.0
 """How long an answer to a recording may take: the service writes the file to its disk before."""
-_OF_ONE_TASK: Final = (TaskRejectedError, TaskFailedError, TaskGoneError, TooLargeError, InputError)
+_OF_ONE_TASK: Final = (
+    InputError,
+    InvalidRequestError,  # as of a recording that took too long to arrive
+    TaskFailedError,
+    TaskGoneError,
+    TaskRejectedError,
+    TooLargeError,
+)
 """Errors that say nothing of the next task."""
 
 Query: TypeAlias = Mapping[str, str]
@@ -221,25 +232,6 @@ def extraction_jobs(pieces: Iterable[Piece], media: MediaOptions) -> Iterator[Jo
             yield UnreadableJob(piece)
 
 
-def media_query(media: MediaOptions) -> dict[str, str]:
-    """Return the query that asks for these parts of a recording.
-
-    Example:
-        >>> media_query(MediaOptions("mix", (0, 1), range_to_s=9.5))
-        {'channel_mode': 'mix', 'channels': '0,1', 'range_to': '9.5'}
-    """
-    query: dict[str, str] = {"channel_mode": media.channel_mode}
-    if media.channels:
-        query["channels"] = ",".join(map(str, media.channels))
-    if media.range_from_s:
-        query["range_from"] = str(media.range_from_s)
-    if media.range_to_s is not None:
-        query["range_to"] = str(media.range_to_s)
-    if media.max_speech_s is not None:
-        query["max_speech_length"] = str(media.max_speech_s)
-    return query
-
-
 def _failed(item: int, error: VoxgenderError) -> Results:
     return results.of_errors({item: error})
 
@@ -266,7 +258,7 @@ def _of_the_callers_list(error: ValidationError, items: list[int]) -> Validation
                 details.append(replace(detail, location=(*where, items[place])))
             case _:
                 details.append(detail)
-    first = next((f"item {detail.location[-1]}: " for detail in details[:1] if detail.location[:2] == _LIST), "")
+    first = next((f"item {detail.location[-1]}: " for detail in details[:1] if detail.location[:2] == LIST), "")
     return ValidationError(
         f"{first}{error}",
         status=error.status,

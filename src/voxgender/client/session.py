@@ -13,13 +13,13 @@ from typing import Final, Generic, Literal, TypedDict, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from voxgender.client.flow import Call
+from voxgender.client.call import Call
 from voxgender.client.jobs import EXTRACTION, OF_RECORDINGS, OF_VOICEPRINTS, Job, extraction_jobs, identification_jobs
+from voxgender.client.query import decision_query
 from voxgender.client.results import Results
 from voxgender.client.sources import Sources, listed, pieces, recordings
 from voxgender.client.transport import checked_header, checked_url
 from voxgender.client.wire import ServiceInfo
-from voxgender.core.decision import Decision
 from voxgender.core.errors import SettingsError
 from voxgender.core.media import MediaOptions
 from voxgender.core.voiceprint import Voiceprint
@@ -173,10 +173,7 @@ def identification(sources: Sources, options: IdentifyOptions, info: ServiceInfo
     on_error = options.get("on_error", "raise")
     if on_error not in ("raise", "keep"):
         raise SettingsError(f"on_error is {on_error!r}; choose 'raise' or 'keep'")
-    asked = {"male_prior": options.get("male_prior"), "min_probability": options.get("min_probability")}
-    told = {name: float(value) for name, value in asked.items() if value is not None}
-    Decision(**told)  # says what cannot be before anything is sent
-    query = {name: repr(value) for name, value in told.items()}
+    query = decision_query(options.get("male_prior"), options.get("min_probability"))
     items, total = listed(sources, options.get("speech_s"), info.models)
     jobs = identification_jobs(
         pieces(items, info.limits), query, options.get("media", MIXED), keeps_errors=on_error == "keep"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
@@ -15,8 +15,8 @@ REQUEST_ID: Final = "x-request-id"
 
 _T = TypeVar("_T")
 
-NOTHING: Final = msgspec.Raw(b"null")
-"""The result of a task that has none."""
+NOTHING: Final = b"null"
+"""The result of a task that has none, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class TaskAnswer(msgspec.Struct):
     """The answer to a poll, and to a new task."""
 
     task: ToldTask
-    result: msgspec.Raw = NOTHING
+    result: msgspec.Raw = msgspec.Raw(NOTHING)
     error: ToldError | None = None
 
 
@@ -214,13 +214,3 @@ def error_of(told: ToldError, kind: type[ServiceError], what: str, correlation_i
 
 def _known_as(correlation_id: str) -> str:
     return f" (correlation id {correlation_id})"
-
-
-def query_of(**values: Any) -> dict[str, str]:
-    """Return a query of those values that are not None.
-
-    Example:
-        >>> query_of(male_prior=0.5, min_probability=None)
-        {'male_prior': '0.5'}
-    """
-    return {name: str(value) for name, value in values.items() if value is not None}
