@@ -2,6 +2,7 @@
 {{- define "voxgender.pod" -}}
 serviceAccountName: {{ include "voxgender.fullname" . }}
 automountServiceAccountToken: false
+# Else the cluster would tell each pod of a Service named voxgender by VOXGENDER_PORT, which is a setting.
 enableServiceLinks: false
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
@@ -96,7 +97,12 @@ capabilities:
 {{- end }}
 {{- range $name, $value := .Values.settings }}
 - name: VOXGENDER_{{ $name }}
+  {{- /* A whole number of seven digits and more would come out as 1.34217728e+08. */}}
+  {{- if and (kindIs "float64" $value) (eq $value (floor $value)) }}
+  value: {{ int64 $value | quote }}
+  {{- else }}
   value: {{ $value | toString | quote }}
+  {{- end }}
 {{- end }}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}
