@@ -160,6 +160,6 @@ def test_the_steps_of_the_build_make_an_environment_that_serves(tmp_path: Path) 
     assert told.returncode == 0, told.stdout + told.stderr
     folder = tmp_path / "service"
     folder.mkdir()
-    server = ServerProcess(folder, python=environment / "bin" / "python")
+    server = ServerProcess(folder, ("env", "-u", "PYTHONPATH"), environment / "bin" / "python")
     assert server.client.get("/readyz").status_code == httpx.codes.OK
     assert server.stop() == 0
