@@ -12,12 +12,13 @@ from voxgender.client import (
     ForbiddenError,
     InvalidRequestError,
     MediaOptions,
-    Results,
     ServiceError,
     UnexpectedAnswerError,
 )
+from voxgender.client.call import Call
 from voxgender.client.flow import Lost, Request, Unsent
 from voxgender.client.jobs import extraction_jobs, identification_jobs
+from voxgender.client.session import Session
 from voxgender.client.sources import Piece, Recording, VoiceprintList, pieces, recordings
 from voxgender.client.transport import lost, prepared
 from voxgender.client.wire import Answer, Limits
@@ -28,11 +29,10 @@ GONE = Unsent(InputError("it is gone"))
 ROW = {"speech_length": 1.0, "scores": [], "gender": "unknown"}
 
 
-def identify(script: Script, *work: Piece, keeps_errors: bool = True) -> list[Results]:
-    """The results of pieces of work, one after the other."""
-    jobs = identification_jobs(work, {}, MediaOptions("mix"), keeps_errors=keeps_errors)
-    call = script.call(retry_s=0)
-    return [script.play(job.start(call)) or script.play(job.finish(call)) for job in jobs]  # type: ignore[func-returns-value]
+def start(script: Script, work: Piece) -> None:
+    """Start a piece of work, where errors are kept."""
+    (job,) = identification_jobs([work], {}, MediaOptions("mix"), keeps_errors=True)
+    script.play(job.start(script.call()))
 
 
 @pytest.mark.parametrize("reply", [GONE, refused(400, "request.invalid"), refused(413, "request.size-limit-exceeded")])
@@ -56,7 +56,7 @@ def test_an_error_of_one_recording_s_upload_is_kept(reply: Answer | Unsent) -> N
 @pytest.mark.parametrize("work", [Recording(0, b""), VoiceprintList([0], ["aaaa"])])
 def test_what_holds_for_every_request_ends_the_call_even_where_errors_are_kept(work: Piece) -> None:
     with pytest.raises(ForbiddenError):
-        identify(Script([refused(403, "request.forbidden")]), work)
+        start(Script([refused(403, "request.forbidden")]), work)
 
 
 def test_more_or_fewer_results_than_voiceprints_are_not_of_the_contract() -> None:
@@ -80,7 +80,7 @@ def test_an_extracted_voiceprint_that_is_none_is_not_of_the_contract() -> None:
 
 def test_a_bad_request_of_voiceprints_is_no_error_of_an_item() -> None:
     with pytest.raises(InvalidRequestError):
-        identify(Script([refused(400, "request.invalid")]), VoiceprintList([0], ["aaaa"]))
+        start(Script([refused(400, "request.invalid")]), VoiceprintList([0], ["aaaa"]))
 
 
 def test_lists_end_at_the_number_and_at_the_bytes_that_the_service_takes_and_at_recordings() -> None:
@@ -123,3 +123,12 @@ def test_a_recording_s_bytes_are_the_same_each_time_it_is_sent_and_hold_no_file_
     assert bodies[0] == bodies[1] == bodies[2]
     assert b"sound" in bodies[0]
     assert b"jane" not in bodies[0]
+
+
+def test_neither_keys_nor_voices_show_in_what_is_printed_of_the_parts() -> None:
+    call = Call(headers={"authorization": "Bearer secret"})
+    request = Request("POST", "/", headers=call.headers, body=b"secret", file=b"secret")
+    work = VoiceprintList([0], ["secret"])
+    jobs = identification_jobs([work, Recording(0, b"secret")], {}, MediaOptions("mix"), keeps_errors=True)
+    session = Session("http://h", key="secret")
+    assert "secret" not in repr((call, request, work, list(jobs), session))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from client.test_lost_answers import licence_of, stored
+from client.charges import licence_of, stored
 from serving import ServerProcess, voiceprint_text
 from voxgender.client import AsyncClient, Client, Progress, Results
 from voxgender.client.sources import MAX_LIST

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import voxgender
+from client.charges import licence_of, stored
 from client.cutting_proxy import cutting_proxy
 from recordings import recording, voice
 from serving import ServerProcess, running_server, voiceprint_text
@@ -31,23 +30,6 @@ def async_identify(url: str) -> Results:
             return await client.identify(VOICEPRINTS)
 
     return asyncio.run(within())
-
-
-def licence_of(folder: Path, voiceprints: int) -> Path:
-    """A licence for so many voiceprints, and not one more."""
-    path = folder / "licence.json"
-    capacity = {"period": "total", "voiceprints": voiceprints}
-    path.write_text(json.dumps({"licensee": "ACME", "valid_until": "2100-01-01T00:00:00Z", "capacity": capacity}))
-    return path
-
-
-def stored(folder: Path) -> tuple[int, float]:
-    """How many tasks are in a store, and what they were charged."""
-    with sqlite3.connect(folder / "tasks.db") as store:
-        (tasks,) = store.execute("SELECT count(*) FROM task").fetchone()
-        (charged,) = store.execute("SELECT total(used) FROM licence_use WHERE resource = 'voiceprints'").fetchone()
-    store.close()
-    return tasks, charged
 
 
 @pytest.mark.parametrize("identify", [sync_identify, async_identify], ids=["sync", "async"])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import voxgender
+from client.charges import licence_of
 from recordings import recording, voice
 from rest.test_keys import add_keys
 from serving import ServerProcess, running_server, voiceprint_text
@@ -146,6 +147,13 @@ def test_an_iterator_is_read_no_further_ahead_than_a_few_lists(ask: Ask) -> None
 def test_parts_come_in_order_while_the_rest_is_not_read_yet(client: Client) -> None:
     parts = client.stream(cycle(VOICEPRINTS))
     assert [next(parts).item.tolist() for _ in range(3)] == [list(range(10 * n, 10 * n + 10)) for n in range(3)]
+
+
+def test_several_threads_may_use_one_client(client: Client) -> None:
+    lists = [VOICEPRINTS[first:] for first in range(8)]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(client.identify, lists))
+    assert [told(results) for results in together] == [told(voxgender.identify(one)) for one in lists]
 
 
 def test_an_empty_list_has_no_results(ask: Ask) -> None:
@@ -316,16 +324,7 @@ def test_a_result_that_has_expired_is_told_as_gone_and_is_not_submitted_again(tm
 
 
 def test_a_licence_that_is_used_up_is_forbidden_with_its_code(tmp_path: Path) -> None:
-    licence = tmp_path / "licence.json"
-    licence.write_text(
-        json.dumps(
-            {
-                "licensee": "ACME",
-                "valid_until": "2100-01-01T00:00:00Z",
-                "capacity": {"period": "total", "voiceprints": 10},
-            }
-        )
-    )
+    licence = licence_of(tmp_path, 10)
     with running_server(tmp_path, licence_file=licence) as server, Client(str(server.base_url)) as client:
         with pytest.raises(ForbiddenError, match="Licensed processing capacity exceeded") as refused:
             client.identify(VOICEPRINTS)
@@ -364,7 +363,7 @@ def test_a_rate_limit_is_kept_to_by_waiting_as_long_as_the_server_says(tmp_path:
     assert 429 in statuses
 
 
-def test_where_nobody_listens_the_call_ends_in_words(ask: Ask) -> None:
+def test_where_nobody_listens_the_call_ends_in_words() -> None:
     with Client("http://127.0.0.1:9", retry_s=0.3) as client, pytest.raises(ServiceConnectionError) as refused:
         client.identify(VOICEPRINTS)
     assert (refused.value.status, refused.value.code) == (0, "service.unreachable")
@@ -386,3 +385,9 @@ def test_a_url_that_is_none_is_refused_in_words(url: str) -> None:
 def test_a_key_that_no_header_can_hold_is_refused_and_not_told(key: str) -> None:
     with pytest.raises(SettingsError, match="the key must be printable ASCII"):
         Client(key=key)
+
+
+@pytest.mark.parametrize("option", [{"retry_s": -1}, {"parallel": 0}, {"retry_s": float("nan")}])
+def test_patience_that_cannot_be_is_refused(option: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match="0 and 1 at least"):
+        Client(**option)

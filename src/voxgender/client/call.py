@@ -37,7 +37,7 @@ class Call:
     """
 
     correlation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # a key may be among them
     retry_s: float = 300.0
     latest_s: float = float("inf")
     timeout_s: float | None = None

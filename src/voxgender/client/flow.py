@@ -39,7 +39,7 @@ class Request:
     method: Literal["GET", "POST", "DELETE"]
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # a key may be among them
     body: bytes | None = field(default=None, repr=False)
     file: Path | bytes | None = field(default=None, repr=False)
     quiet_s: float = QUIET_S
