@@ -13,6 +13,7 @@ from voxgender.client import (
     InvalidRequestError,
     MediaOptions,
     ServiceError,
+    TaskGoneError,
     UnexpectedAnswerError,
 )
 from voxgender.client.call import Call
@@ -132,3 +133,17 @@ def test_neither_keys_nor_voices_show_in_what_is_printed_of_the_parts() -> None:
     jobs = identification_jobs([work, Recording(0, b"secret")], {}, MediaOptions("mix"), keeps_errors=True)
     session = Session("http://h", key="secret")
     assert "secret" not in repr((call, request, work, list(jobs), session))
+
+
+def test_a_list_whose_task_is_gone_has_its_errors_in_the_order_of_the_items() -> None:
+    refusal = {"location": ["body", "voiceprints", 1], "message": "Bad.", "type": "voiceprint.invalid"}
+    script = Script([refused(422, "request.validation-error", refusal), ACCEPTED])
+    (job,) = identification_jobs(
+        [VoiceprintList([3, 4, 5], ["a", "b", "c"])], {}, MediaOptions("mix"), keeps_errors=True
+    )
+    script.play(job.start(script.call()))
+    assert len(set(script.sent("idempotency-key"))) == 2  # what was left is another submission
+    script.replies = [refused(404, "resource.not-found")]
+    results = script.play(job.finish(script.call()))
+    assert results.item.tolist() == [3, 4, 5]
+    assert [type(results.errors[item]) for item in (3, 4, 5)] == [TaskGoneError, InputError, TaskGoneError]

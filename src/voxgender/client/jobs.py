@@ -128,7 +128,7 @@ class ListJob:
             except _OF_ONE_TASK as error:
                 if not self.keeps_errors:
                     raise
-                return results.of_errors(self._errors | dict.fromkeys(self._items, error))
+                return results.joined([*parts, results.of_errors(dict.fromkeys(self._items, error))])
             rows = parse(told, _Voiceprints, call.correlation_id, answer).voiceprints
             if len(rows) != len(self._items):
                 raise unexpected(answer, call.correlation_id)
