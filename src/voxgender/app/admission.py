@@ -16,6 +16,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from voxgender.app.licence import Charge, Licence, Resource
+from voxgender.app.metrics import count_rate_limit_hit
 from voxgender.app.rate_storage import RateWindows
 from voxgender.core.errors import RateLimitError
 
@@ -86,6 +87,7 @@ class Admission:
             )
         if allowed:
             return RatePermit(self._rate.amount, remaining, math.ceil(reset_s))
+        count_rate_limit_hit(operation)
         raise RateLimitError(
             f"Rate limit exceeded: {self._rate}.",
             limit=self._rate.amount,

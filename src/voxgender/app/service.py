@@ -12,6 +12,7 @@ import structlog
 from voxgender.app.admission import Admission
 from voxgender.app.assembly import licence_of, scorer_of, spool_of, store_of
 from voxgender.app.job import NewJob
+from voxgender.app.metrics import count_scored, count_stage, count_task
 from voxgender.app.rate_storage import shared_windows
 from voxgender.app.settings import Settings
 from voxgender.app.spool import Spool
@@ -137,15 +138,21 @@ class Service:
             LicenceCapacityError: Where the licence does not allow so many more.
             StorageFullError: Where the store has no room.
         """
+        began_s = time.perf_counter()
         self._check_count(len(scoring))
         if len(scoring) <= FEW_ITEMS:
             await self._settle_with_others(scoring)
         results = scoring.results(decision or self.decision)
+        scored_s = time.perf_counter()
         now_s = time.time()
         charge = self.admission.charge("voiceprints", len(results), now_s)
         technology, expires_s = Technology.GENDER_OF_VOICEPRINTS, now_s + self.settings.task_ttl_s
         task = Task(uuid.uuid4(), technology, TaskState.DONE, now_s, expires_s, results)
         await self.store.add(task, charge)
+        count_stage(technology, "scoring", scored_s - began_s)
+        count_stage(technology, "storing", time.perf_counter() - scored_s)
+        count_scored(technology, len(results), float(results.speech_s.sum()))
+        count_task(technology, task.state)
         log.info("task accepted", task_id=str(task.task_id), state=task.state, voiceprints=len(results))
         return task
 
@@ -161,10 +168,15 @@ class Service:
             LicenceExpiredError: Where the licence has ended.
             LicenceCapacityError: Where the licence does not allow so many more.
         """
+        began_s = time.perf_counter()
         results = scoring.results(decision or self.decision)
+        technology, scored_s = Technology.GENDER_OF_VOICEPRINTS, time.perf_counter()
         charge = self.admission.charge("voiceprints", len(results), time.time())
         if charge is not None:
             await self.store.charge(charge)
+            count_stage(technology, "storing", time.perf_counter() - scored_s)
+        count_stage(technology, "scoring", scored_s - began_s)
+        count_scored(technology, len(results), float(results.speech_s.sum()))
         return results
 
     async def hear(
@@ -237,8 +249,9 @@ class Service:
             now_s = time.time()
             charge = self.admission.charge("audio_s", 0, now_s)
             task = Task(upload.task_id, technology, TaskState.PENDING, now_s, NEVER_S, None, progress=0.0)
-            correlation_id = structlog.contextvars.get_contextvars().get("correlation_id", "")
-            await self.store.enqueue(task, NewJob(options, decision or self.decision, correlation_id), charge)
+            ids = structlog.contextvars.get_contextvars()
+            job = NewJob(options, decision or self.decision, ids.get("correlation_id", ""), ids.get("request_id", ""))
+            await self.store.enqueue(task, job, charge)
         except BaseException:
             await upload.discard()
             raise

@@ -13,10 +13,11 @@ import structlog
 from voxgender.app.admission import Admission
 from voxgender.app.extraction_process import ExtractionProcess
 from voxgender.app.job import Job
+from voxgender.app.metrics import count_heard, count_scored, count_stage, count_task
 from voxgender.app.spool import Spool
 from voxgender.app.store import MAX_TRIES, Store
 from voxgender.app.task import Outcome, TaskError, TaskState, Technology
-from voxgender.core.channels import ChannelVoiceprints
+from voxgender.core.channels import ChannelResults, ChannelVoiceprints
 from voxgender.core.errors import (
     InputError,
     LicenceCapacityError,
@@ -27,6 +28,8 @@ from voxgender.core.errors import (
     VoxgenderError,
 )
 from voxgender.core.scorer import Scorer
+from voxgender.core.voiceprint import decode_voiceprint
+from voxgender.files.stage_times import StageTimes
 
 LOOK_S: Final = 0.2
 """Seconds between two looks for a job where none waits."""
@@ -117,7 +120,9 @@ class Worker:
     async def _do(self, job: Job, process: ExtractionProcess) -> None:
         """Do a job; it is given back where this is cancelled."""
         began_s = time.monotonic()
-        ids = {"task_id": str(job.task_id), "correlation_id": job.correlation_id}
+        ids = {"task_id": str(job.task_id), "correlation_id": job.correlation_id, "request_id": job.request_id}
+        if job.tries == 1:
+            count_stage(job.technology, "waiting", time.time() - job.created_s)
         with structlog.contextvars.bound_contextvars(**ids):
             log.info("task begun", technology=job.technology.value, tries=job.tries)
             try:
@@ -139,7 +144,12 @@ class Worker:
             nonlocal progress
             progress = told
 
-        hearing = asyncio.create_task(process.hear(path, job.options, take))
+        def take_times(told: StageTimes) -> None:
+            count_stage(job.technology, "decoding", told.decoding_s)
+            count_stage(job.technology, "detecting", told.detecting_s)
+            count_stage(job.technology, "encoding", told.encoding_s)
+
+        hearing = asyncio.create_task(process.hear(path, job.options, take, take_times))
         try:
             while not (await asyncio.wait([hearing], timeout=self._store.hold_s / RENEWALS))[0]:
                 if not await self._is_ours(job, progress):
@@ -167,7 +177,9 @@ class Worker:
     def _scored(self, job: Job, heard: ChannelVoiceprints) -> _Ending:
         outcome: Outcome = heard
         if job.technology is Technology.GENDER_OF_MEDIA:
+            began_s = time.perf_counter()
             outcome = heard.score(self._scorer, job.decision)
+            count_stage(job.technology, "scoring", time.perf_counter() - began_s)
         return _Ending(TaskState.DONE, outcome, heard.audio_s)
 
     async def _is_ours(self, job: Job, progress: float) -> bool:
@@ -180,6 +192,7 @@ class Worker:
 
     async def _finish(self, job: Job, ending: _Ending) -> bool:
         """Store how a job ended, however long the store does not work; return whether it was ours."""
+        began_s = time.perf_counter()
         while True:
             now_s = time.time()
             try:
@@ -193,6 +206,8 @@ class Worker:
                 await asyncio.sleep(RETRY_S)
             else:
                 if is_ours:
+                    count_stage(job.technology, "storing", time.perf_counter() - began_s)
+                    _count(job.technology, ending)
                     await self._spool.delete(job.task_id)
                 return is_ours
 
@@ -201,6 +216,17 @@ class Worker:
             await self._store.give_back(job, is_try=is_try)
         except VoxgenderError as error:
             log.warning("job cannot be given back; it waits until it is taken for lost", error=str(error))
+
+
+def _count(technology: Technology, ending: _Ending) -> None:
+    count_task(technology, ending.state)
+    if isinstance(ending.outcome, ChannelResults):
+        speech_s = float(ending.outcome.results.speech_s.sum())
+        count_scored(technology, len(ending.outcome.numbers), 0.0)
+        count_heard(technology, ending.audio_s, speech_s)
+    elif isinstance(ending.outcome, ChannelVoiceprints):
+        speech_s = sum(decode_voiceprint(data).speech_s for data in ending.outcome.voiceprints)
+        count_heard(technology, ending.audio_s, speech_s)
 
 
 def _failed(error: VoxgenderError, message: str) -> _Ending:

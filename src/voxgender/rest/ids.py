@@ -12,8 +12,11 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voxgender.app.ids import CORRELATION_ID, REQUEST_ID, take_ids
+from voxgender.app.metrics import count_refusal, count_request
 from voxgender.rest.errors import error_body, error_response
 
+UNKNOWN: Final = "unknown"
+"""The route of a request for what is not there."""
 DRAIN_BYTES: Final = 256 * 1024**2
 """Most bytes of a refused body that are read and thrown away before the connection is closed."""
 DRAIN_S: Final = 2.0
@@ -56,6 +59,7 @@ class RequestIds:
 
         async def answer() -> None:
             if refusal is not None:
+                count_refusal("rest", refusal.code)
                 await error_response(refusal)(scope, body.receive, send_with_ids)
             else:
                 await self._app(scope, body.receive, send_with_ids)
@@ -74,9 +78,13 @@ class RequestIds:
             log.exception("request failed", method=scope["method"], path=_path(scope))
             if status:
                 raise
+            count_refusal("rest", "internal")
             await error_body(500, "internal", "Internal error.")(scope, body.receive, send_with_ids)
-        duration_ms = round((time.perf_counter() - began_s) * 1000, 3)
-        log.info("request", method=scope["method"], path=_path(scope), status=status, duration_ms=duration_ms)
+        duration_s, path = time.perf_counter() - began_s, _path(scope)
+        log.info("request", method=scope["method"], path=path, status=status, duration_ms=round(duration_s * 1000, 3))
+        # On the way to nowhere a client may choose among all methods that there are.
+        operation = path if path == UNKNOWN else f"{scope['method']} {path}"
+        count_request("rest", operation, str(status), duration_s)
 
 
 class IncomingBody:
@@ -123,5 +131,5 @@ class IncomingBody:
 
 def _path(scope: Scope) -> str:
     """Return the pattern of the route: a path itself may hold whatever a client put there, a voiceprint even."""
-    path: str = getattr(scope.get("route"), "path", "unknown")
+    path: str = getattr(scope.get("route"), "path", UNKNOWN)
     return path

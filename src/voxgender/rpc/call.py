@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from grpc import StatusCode
 
 from voxgender.app.ids import take_ids
+from voxgender.app.metrics import count_refusal, count_request
 from voxgender.app.service import Service
 from voxgender.core.errors import RequestInvalidError, ServiceStoppingError, VoxgenderError
 from voxgender.rpc.context import Context, caller_of, headers_of
@@ -64,6 +65,7 @@ async def answering(
                 log.error("request refused", code=error.code, error=str(error))  # noqa: TRY400 - it is no surprise
             else:
                 log.info("request refused", code=error.code)
+            count_refusal("grpc", error.code)
             await refuse(context, error)
     except asyncio.CancelledError:
         status = StatusCode.CANCELLED
@@ -73,10 +75,12 @@ async def answering(
     except Exception:
         status = StatusCode.INTERNAL
         log.exception("request failed", method=method)
+        count_refusal("grpc", "internal")
         await refuse(context, VoxgenderError("internal error"))
     finally:
-        duration_ms = round((time.perf_counter() - began_s) * 1000, 3)
-        log.info("request", method=method, status=status.name, duration_ms=duration_ms)
+        duration_s = time.perf_counter() - began_s
+        log.info("request", method=method, status=status.name, duration_ms=round(duration_s * 1000, 3))
+        count_request("grpc", method, status.name, duration_s)
 
 
 async def messages_of(context: Context, streams: OpenStreams) -> AsyncIterator[Any]:
