@@ -28,6 +28,7 @@ WRONG: dict[str, list[Any]] = {
     "extractors": [-1, 257, "all"],
     "task_time_limit_s": [0, "nan"],
     "hold_s": [0, 3601, "nan"],
+    "drain_s": [-1, 16, "nan"],
     "task_memory_bytes": [1000],
     "storage_capacity_bytes": [0],
     "rate_limit": ["often", "1 per", "0 per second", "1 per 0 second", "1/second;2/minute", "1/second, 2/day"],

@@ -14,6 +14,7 @@ from voxgender.app.assembly import licence_of, scorer_of, spool_of, store_of
 from voxgender.app.job import NewJob
 from voxgender.app.metrics import count_scored, count_stage, count_task
 from voxgender.app.rate_storage import shared_windows
+from voxgender.app.readiness import Readiness
 from voxgender.app.settings import Settings
 from voxgender.app.spool import Spool
 from voxgender.app.store import Store
@@ -59,6 +60,7 @@ class Service:
 
     Attributes:
         decision: Prior and smallest probability for requests that ask for no others.
+        readiness: Whether requests are to come, and why not.
     """
 
     def __init__(self, settings: Settings, scorer: Scorer, store: Store, spool: Spool, admission: Admission) -> None:
@@ -68,6 +70,8 @@ class Service:
         self.spool = spool
         self.admission = admission
         self.decision = Decision(settings.male_prior, settings.min_probability)
+        self.readiness = Readiness(store, spool, self._why_closed)
+        self._is_stopping = False
         self._unsettled: list[tuple[Scoring, asyncio.Future[None]]] = []
         self._sweeper: asyncio.Task[None] | None = None
         self._cleaning: set[asyncio.Task[None]] = set()
@@ -86,7 +90,11 @@ class Service:
     @property
     def is_ready(self) -> bool:
         """Whether it takes requests: it has started and is not stopping."""
-        return self._sweeper is not None and not self._sweeper.done()
+        return not self._why_closed()
+
+    def begin_to_stop(self) -> None:
+        """Say from now on that no requests are to come; those that do are still answered."""
+        self._is_stopping = True
 
     async def start(self) -> None:
         """Open the store and the spool, and begin to forget what expires.
@@ -292,6 +300,11 @@ class Service:
             raise _not_found(task_id)
         await self.spool.delete(task_id)
         log.info("task deleted", task_id=str(task_id))
+
+    def _why_closed(self) -> str:
+        if self._sweeper is None:
+            return "has not started yet"
+        return "is stopping" if self._is_stopping or self._sweeper.done() else ""
 
     async def _outcome(self, task: Task) -> Outcome:
         """Return a task's outcome once it is there; a store that does not answer for a while ends nothing."""

@@ -61,6 +61,12 @@ class Settings(BaseSettings):
     hold_s: float = Field(
         12.0, ge=1, le=3600, description="Seconds without a word of its worker after which a task goes to another one."
     )
+    drain_s: float = Field(
+        0.0,
+        ge=0,
+        le=15,
+        description="Seconds for which a server that is to stop says that it is not ready but answers.",
+    )
     task_memory_bytes: int = Field(
         1024**3, ge=256 * 1024**2, description="Most memory that a process takes for one media file."
     )

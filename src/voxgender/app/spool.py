@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Final
@@ -128,6 +129,15 @@ class Spool:
         if failed:
             log.warning("entries of the spool cannot be opened or deleted", entries=failed)
         return deleted
+
+    def free_bytes(self) -> int:
+        """Return what is free on the disk that the folder lies on.
+
+        Raises:
+            VoxgenderError: Where the spool cannot be used.
+        """
+        with refusing():
+            return shutil.disk_usage(self._folder).free
 
     def used_bytes(self) -> int:
         """Return what all files take up.

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voxgender.app.ids import CORRELATION_ID, REQUEST_ID, take_ids
 from voxgender.app.metrics import count_refusal, count_request
-from voxgender.rest.errors import error_body, error_response
+from voxgender.rest.errors import RETRY_SOON, error_body, error_response
 
 UNKNOWN: Final = "unknown"
 """The route of a request for what is not there."""
@@ -72,7 +72,7 @@ class RequestIds:
             log.warning("request given up, because the service stops", method=scope["method"], path=_path(scope))
             if not status:
                 body.give_up()
-                stopping = error_body(503, "internal", "The service is stopping.")
+                stopping = error_body(503, "internal", "The service is stopping.", headers=RETRY_SOON)
                 await stopping(scope, body.receive, send_with_ids)
         except Exception:
             log.exception("request failed", method=scope["method"], path=_path(scope))
