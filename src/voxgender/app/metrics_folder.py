@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from voxgender.core.errors import SettingsError
 
 _VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -25,6 +27,8 @@ _VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 _METRICS: Final = "voxgender.app.metrics"
 
 _joined: Path | None = None
+
+log = structlog.get_logger()
 
 
 @contextlib.contextmanager
@@ -53,14 +57,13 @@ def count_in(folder: Path | None, place: str) -> None:
     Args:
         folder: Which; None where the process counts for itself alone.
         place: Tells the process from all others that count there at the same time; of letters and digits.
-
-    Raises:
-        RuntimeError: Where it is too late.
     """
     if folder is None:
         return
     if _METRICS in sys.modules:
-        raise RuntimeError(f"{_METRICS} was imported before its process knew where to count")
+        # Its metrics count in memory already, as in a program that has begun something else before it serves.
+        log.warning("metrics are of this process alone")
+        return
     global _joined
     _joined = folder
     os.environ[_VARIABLE] = str(folder)

@@ -225,6 +225,12 @@ class ServiceStoppingError(VoxgenderError):
     code = "service.stopping"
 
 
+class BackupError(VoxgenderError):
+    """A backup cannot be made, or cannot be restored."""
+
+    code = "backup.failed"
+
+
 class LicenceCapacityError(VoxgenderError):
     """The licence's capacity for this period is used up."""
 
