@@ -62,7 +62,7 @@ def count_in(folder: Path | None, place: str) -> None:
         return
     if _METRICS in sys.modules:
         # Its metrics count in memory already, as in a program that has begun something else before it serves.
-        log.warning("metrics are of this process alone")
+        log.debug("metrics are of this process alone")
         return
     global _joined
     _joined = folder
