@@ -33,6 +33,8 @@ WRONG: dict[str, list[Any]] = {
     "storage_capacity_bytes": [0],
     "rate_limit": ["often", "1 per", "0 per second", "1 per 0 second", "1/second;2/minute", "1/second, 2/day"],
     "licence_file": [],
+    "otlp_endpoint": ["host:4318", "ftp://host", "http:// "],
+    "metrics_port": ["x", -1, 65536],
     "male_prior": [0, 1, -0.1, "nan"],
     "min_probability": [0.4, 1, "nan"],
     "model": [],

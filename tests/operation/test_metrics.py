@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import httpx
 import pytest
 
 from metrics_page import Samples, samples_of, samples_when, total
-from operation.workload import EXTRACTION, FILE_NAME, GENDER, SPEECH_S, Used
+from operation.workload import EXTRACTION, FILE_NAME, GENDER, SPEECH_S, Used, ended
 from recordings import call
 from rpc.stubs import Endless, of_voiceprints, stubs_of
 from serving import PATH, ServerProcess, running_server, voiceprint_text
@@ -167,3 +170,25 @@ def test_requests_beyond_the_rate_are_counted(tmp_path: Path) -> None:
         assert statuses == [202, 429, 429]
         after = total(samples_of(client), "voxgender_rate_limit_hits_total", operation="submit voiceprints")
         assert after - before == 2
+
+
+def test_a_worker_that_runs_alone_tells_what_it_did_on_a_port_of_its_own(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path, extractors=0)
+    flags = [f"--store-url=sqlite:///{tmp_path}/tasks.db", "--extractors=1", "--metrics-port=0"]
+    log = tmp_path / "work.log"
+    with log.open("wb") as file:
+        worker = subprocess.Popen([sys.executable, "-m", "voxgender", "work", *flags], stderr=file)
+    try:
+        assert ended(server.client, server.client.post(GENDER, files={"file": ("a", call())}))["state"] == "done"
+        (line,) = [line for line in log.read_text().splitlines() if '"event":"metrics"' in line]
+        url = json.loads(line)["url"].removesuffix("/metrics")
+        with httpx.Client(base_url=url, timeout=30) as client:
+            told = samples_when(client, lambda told: total(told, "voxgender_tasks_total", state="done") == 1)
+        assert total(told, "voxgender_audio_seconds_total", technology=OF_MEDIA) == pytest.approx(2 * CALL_S)
+        assert total(told, "voxgender_store_tasks") == 1
+        # The server knows nothing of what others did but from the store.
+        assert total(samples_of(server.client), "voxgender_tasks_total") == 0
+    finally:
+        worker.terminate()
+        assert worker.wait(60) == 0
+    assert server.stop() == 0

@@ -204,13 +204,18 @@ def page(state: State, accept: str) -> tuple[bytes, str]:
         accept: The client's header of that name; it decides between Prometheus's own format and OpenMetrics.
     """
     encode, media_type = choose_encoder(accept)
+    return encode(registry_of(state)), media_type
+
+
+def registry_of(state: State) -> CollectorRegistry:
+    """Return all metrics as the library collects them."""
     registry = CollectorRegistry()
     if (folder := joined_folder()) is None:
         registry.register(_Counted())
     else:
         MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
     registry.register(_Now(state))
-    return encode(registry), media_type
+    return registry
 
 
 class _Counted(Collector):

@@ -19,6 +19,7 @@ from voxgender.app.settings import Settings
 from voxgender.app.spool import Spool
 from voxgender.app.store import Store
 from voxgender.app.task import NEVER_S, Outcome, Task, TaskError, TaskState, Technology
+from voxgender.app.traces import traces_of
 from voxgender.app.upload import Upload
 from voxgender.app.waiting import answer
 from voxgender.core.decision import Decision
@@ -61,6 +62,7 @@ class Service:
     Attributes:
         decision: Prior and smallest probability for requests that ask for no others.
         readiness: Whether requests are to come, and why not.
+        traces: Makes the spans of what is done here.
     """
 
     def __init__(self, settings: Settings, scorer: Scorer, store: Store, spool: Spool, admission: Admission) -> None:
@@ -70,6 +72,7 @@ class Service:
         self.spool = spool
         self.admission = admission
         self.decision = Decision(settings.male_prior, settings.min_probability)
+        self.traces = traces_of(settings)
         self.readiness = Readiness(store, spool, self._why_closed)
         self._is_stopping = False
         self._unsettled: list[tuple[Scoring, asyncio.Future[None]]] = []
@@ -118,6 +121,7 @@ class Service:
         while self._cleaning:
             await asyncio.wait(self._cleaning)
         self.admission.close()
+        await asyncio.to_thread(self.traces.close)
         await self.store.close()
 
     def begin_scoring(self) -> Scoring:
@@ -148,15 +152,17 @@ class Service:
         """
         began_s = time.perf_counter()
         self._check_count(len(scoring))
-        if len(scoring) <= FEW_ITEMS:
-            await self._settle_with_others(scoring)
-        results = scoring.results(decision or self.decision)
+        with self.traces.span("score", voiceprints=len(scoring)):
+            if len(scoring) <= FEW_ITEMS:
+                await self._settle_with_others(scoring)
+            results = scoring.results(decision or self.decision)
         scored_s = time.perf_counter()
         now_s = time.time()
         charge = self.admission.charge("voiceprints", len(results), now_s)
         technology, expires_s = Technology.GENDER_OF_VOICEPRINTS, now_s + self.settings.task_ttl_s
         task = Task(uuid.uuid4(), technology, TaskState.DONE, now_s, expires_s, results)
-        await self.store.add(task, charge)
+        with self.traces.span("store"):
+            await self.store.add(task, charge)
         count_stage(technology, "scoring", scored_s - began_s)
         count_stage(technology, "storing", time.perf_counter() - scored_s)
         count_scored(technology, len(results), float(results.speech_s.sum()))
@@ -177,7 +183,8 @@ class Service:
             LicenceCapacityError: Where the licence does not allow so many more.
         """
         began_s = time.perf_counter()
-        results = scoring.results(decision or self.decision)
+        with self.traces.span("score", voiceprints=len(scoring)):
+            results = scoring.results(decision or self.decision)
         technology, scored_s = Technology.GENDER_OF_VOICEPRINTS, time.perf_counter()
         charge = self.admission.charge("voiceprints", len(results), time.time())
         if charge is not None:
@@ -258,8 +265,15 @@ class Service:
             charge = self.admission.charge("audio_s", 0, now_s)
             task = Task(upload.task_id, technology, TaskState.PENDING, now_s, NEVER_S, None, progress=0.0)
             ids = structlog.contextvars.get_contextvars()
-            job = NewJob(options, decision or self.decision, ids.get("correlation_id", ""), ids.get("request_id", ""))
-            await self.store.enqueue(task, job, charge)
+            job = NewJob(
+                options,
+                decision or self.decision,
+                ids.get("correlation_id", ""),
+                ids.get("request_id", ""),
+                self.traces.traceparent(),
+            )
+            with self.traces.span("store"):
+                await self.store.enqueue(task, job, charge)
         except BaseException:
             await upload.discard()
             raise

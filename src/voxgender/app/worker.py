@@ -17,6 +17,7 @@ from voxgender.app.metrics import count_heard, count_scored, count_stage, count_
 from voxgender.app.spool import Spool
 from voxgender.app.store import MAX_TRIES, Store
 from voxgender.app.task import Outcome, TaskError, TaskState, Technology
+from voxgender.app.traces import OFF, Traces
 from voxgender.core.channels import ChannelResults, ChannelVoiceprints
 from voxgender.core.errors import (
     InputError,
@@ -63,6 +64,7 @@ class Worker:
         admission: Prices work.
         task_ttl_s: Seconds that a finished task is kept.
         processes: What does the work, one job at a time each.
+        traces: Makes a span of each job, in the trace of the request that it came with.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Worker:
         admission: Admission,
         task_ttl_s: float,
         processes: list[ExtractionProcess],
+        traces: Traces = OFF,
     ) -> None:
         self._store = store
         self._spool = spool
@@ -80,6 +83,7 @@ class Worker:
         self._admission = admission
         self._task_ttl_s = task_ttl_s
         self._processes = processes
+        self._traces = traces
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -123,7 +127,8 @@ class Worker:
         ids = {"task_id": str(job.task_id), "correlation_id": job.correlation_id, "request_id": job.request_id}
         if job.tries == 1:
             count_stage(job.technology, "waiting", time.time() - job.created_s)
-        with structlog.contextvars.bound_contextvars(**ids):
+        spanned = self._traces.task(f"work {job.technology.value}", job.traceparent, tries=job.tries, **ids)
+        with structlog.contextvars.bound_contextvars(**ids), spanned:
             log.info("task begun", technology=job.technology.value, tries=job.tries)
             try:
                 ending = await self._ending(job, process)
@@ -148,17 +153,19 @@ class Worker:
             count_stage(job.technology, "decoding", told.decoding_s)
             count_stage(job.technology, "detecting", told.detecting_s)
             count_stage(job.technology, "encoding", told.encoding_s)
+            self._traces.note(decoding_s=told.decoding_s, detecting_s=told.detecting_s, encoding_s=told.encoding_s)
 
-        hearing = asyncio.create_task(process.hear(path, job.options, take, take_times))
-        try:
-            while not (await asyncio.wait([hearing], timeout=self._store.hold_s / RENEWALS))[0]:
-                if not await self._is_ours(job, progress):
-                    log.info("task is not ours any more")
-                    return None
-        finally:
-            if not hearing.done():
-                hearing.cancel()
-                await asyncio.wait([hearing])
+        with self._traces.span("hear"):
+            hearing = asyncio.create_task(process.hear(path, job.options, take, take_times))
+            try:
+                while not (await asyncio.wait([hearing], timeout=self._store.hold_s / RENEWALS))[0]:
+                    if not await self._is_ours(job, progress):
+                        log.info("task is not ours any more")
+                        return None
+            finally:
+                if not hearing.done():
+                    hearing.cancel()
+                    await asyncio.wait([hearing])
         try:
             return self._scored(job, hearing.result())
         except TaskCrashError as error:
@@ -178,7 +185,8 @@ class Worker:
         outcome: Outcome = heard
         if job.technology is Technology.GENDER_OF_MEDIA:
             began_s = time.perf_counter()
-            outcome = heard.score(self._scorer, job.decision)
+            with self._traces.span("score", voiceprints=len(heard.voiceprints)):
+                outcome = heard.score(self._scorer, job.decision)
             count_stage(job.technology, "scoring", time.perf_counter() - began_s)
         return _Ending(TaskState.DONE, outcome, heard.audio_s)
 
@@ -197,7 +205,10 @@ class Worker:
             now_s = time.time()
             try:
                 charge = self._admission.charge("audio_s", ending.audio_s, now_s) if ending.audio_s else None
-                is_ours = await self._store.finish(job, ending.state, ending.outcome, now_s + self._task_ttl_s, charge)
+                with self._traces.span("store", state=ending.state.value):
+                    is_ours = await self._store.finish(
+                        job, ending.state, ending.outcome, now_s + self._task_ttl_s, charge
+                    )
             except (LicenceCapacityError, LicenceExpiredError) as error:
                 told = TaskError("internal", error.sentence, error.code, ("license",))
                 ending = _Ending(TaskState.FAILED, told)

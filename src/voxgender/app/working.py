@@ -11,12 +11,17 @@ import structlog
 from voxgender.app.admission import Admission
 from voxgender.app.assembly import licence_of, scorer_of, spool_of, store_of
 from voxgender.app.extraction_process import ExtractionLimits, ExtractionProcess
+from voxgender.app.licence import Licence
+from voxgender.app.metrics_port import metrics_answered
 from voxgender.app.parent import watch_parent
+from voxgender.app.scrape import look
 from voxgender.app.settings import Settings
 from voxgender.app.spool import Spool
 from voxgender.app.store import Store
+from voxgender.app.traces import Traces, traces_of
 from voxgender.app.work_process import extractors_of
 from voxgender.app.worker import Worker
+from voxgender.core.scorer import Scorer
 from voxgender.files.audio_stream import AudioLimits
 
 log = structlog.get_logger()
@@ -28,7 +33,11 @@ async def work(settings: Settings) -> None:
     Raises:
         SettingsError: Where the store, the spool, the licence file or the model cannot be used.
     """
-    worker, store, spool = _worker_of(settings)
+    traces = traces_of(settings)
+    licence, scorer = licence_of(settings), scorer_of(settings)
+    store, spool = store_of(settings), spool_of(settings)
+    worker = _worker_of(settings, store, spool, scorer, licence, traces)
+    models = ",".join(sorted(scorer.heads))
     loop = asyncio.get_running_loop()
     # Ctrl-C goes to all processes of a terminal; a server tells the worker beside it to stop when its time has come.
     signals = (signal.SIGINT, signal.SIGTERM) if multiprocessing.parent_process() is None else (signal.SIGTERM,)
@@ -39,18 +48,21 @@ async def work(settings: Settings) -> None:
     try:
         spool.open(store.store_id)
         log.info("waiting for jobs", extractors=extractors_of(settings))
-        await worker.run()
+        # What works beside a server is told by that.
+        port = settings.metrics_port if multiprocessing.parent_process() is None else None
+        async with metrics_answered(settings.host, port, lambda: look(store, spool, licence, models, is_ready=True)):
+            await worker.run()
     finally:
         await store.close()
+        await asyncio.to_thread(traces.close)
         log.info("worker stopped")
 
 
-def _worker_of(settings: Settings) -> tuple[Worker, Store, Spool]:
-    licence, scorer = licence_of(settings), scorer_of(settings)
-    store, spool = store_of(settings), spool_of(settings)
+def _worker_of(
+    settings: Settings, store: Store, spool: Spool, scorer: Scorer, licence: Licence | None, traces: Traces
+) -> Worker:
     limits = ExtractionLimits(
         AudioLimits(max_seconds=settings.max_audio_s), settings.task_time_limit_s, settings.task_memory_bytes
     )
     processes = [ExtractionProcess(settings.model, limits) for _ in range(extractors_of(settings))]
-    worker = Worker(store, spool, scorer, Admission(None, licence), settings.task_ttl_s, processes)
-    return worker, store, spool
+    return Worker(store, spool, scorer, Admission(None, licence), settings.task_ttl_s, processes, traces)

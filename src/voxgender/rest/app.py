@@ -35,7 +35,7 @@ def create_app(service: Service) -> ASGIApp:
     """Return the ASGI application of a service, which whoever runs the application starts and stops."""
     app = _documented(service)
     direct = [route for router in _TASKS for route in router.routes if isinstance(route, APIRoute)]
-    return RequestIds(DirectPaths(app, direct))
+    return RequestIds(DirectPaths(app, direct), service.traces)
 
 
 def _documented(service: Service) -> FastAPI:

@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voxgender.app.ids import CORRELATION_ID, REQUEST_ID, take_ids
 from voxgender.app.metrics import count_refusal, count_request
+from voxgender.app.traces import OFF, RequestSpan, Traces
+from voxgender.core.errors import RequestInvalidError
 from voxgender.rest.errors import RETRY_SOON, error_body, error_response
 
 UNKNOWN: Final = "unknown"
@@ -30,19 +32,34 @@ class RequestIds:
 
     Args:
         app: What answers the requests.
+        traces: Makes the span of each.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, traces: Traces = OFF) -> None:
         self._app = app
+        self._traces = traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began_s = time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         ids, refusal = take_ids(headers)
+        with self._traces.request("rest", headers, ids) as span:
+            await self._answer(scope, receive, send, headers, ids, refusal, span)
+
+    async def _answer(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        headers: Mapping[bytes, bytes],
+        ids: Mapping[str, str],
+        refusal: RequestInvalidError | None,
+        span: RequestSpan,
+    ) -> None:
+        began_s = time.perf_counter()
         id_headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in ids.items()]
         status = 0
         body = IncomingBody(headers, receive)
@@ -85,6 +102,7 @@ class RequestIds:
         # On the way to nowhere a client may choose among all methods that there are.
         operation = path if path == UNKNOWN else f"{scope['method']} {path}"
         count_request("rest", operation, str(status), duration_s)
+        span.tell(operation, str(status), is_error=status >= 500)
 
 
 class IncomingBody:

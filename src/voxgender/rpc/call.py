@@ -26,6 +26,8 @@ NEXT_MESSAGE_S: Final = 120.0
 READ_S: Final = 60.0
 """Longest time that a client may leave answers unread."""
 
+_OUR_FAULTS: Final = (StatusCode.INTERNAL, StatusCode.UNAVAILABLE, StatusCode.UNKNOWN)
+
 log = structlog.get_logger()
 
 
@@ -42,9 +44,12 @@ async def answering(
         operation: What the caller's requests are counted as; None where they are not counted.
     """
     began_s = time.perf_counter()
-    ids, refusal = take_ids(headers_of(context))
+    headers = headers_of(context)
+    ids, refusal = take_ids(headers)
     # Each RPC is a task with a context of its own, which ends with it.
     structlog.contextvars.bind_contextvars(**{name[2:].replace("-", "_"): value for name, value in ids.items()})
+    spanned = contextlib.ExitStack()
+    span = spanned.enter_context(service.traces.request("grpc", headers, ids))
     status = StatusCode.UNKNOWN
     try:
         try:
@@ -81,6 +86,8 @@ async def answering(
         duration_s = time.perf_counter() - began_s
         log.info("request", method=method, status=status.name, duration_ms=round(duration_s * 1000, 3))
         count_request("grpc", method, status.name, duration_s)
+        span.tell(method, status.name, is_error=status in _OUR_FAULTS)
+        spanned.close()
 
 
 async def messages_of(context: Context, streams: OpenStreams) -> AsyncIterator[Any]:
