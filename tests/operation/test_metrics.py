@@ -30,8 +30,14 @@ CALL_S = 4.0
 
 @pytest.fixture(scope="module")
 def samples(used: Used) -> Samples:
+    # Each process notes its counts and adds them up a little later, in their order.
     return samples_when(
-        used.server.client, lambda told: total(told, "voxgender_requests_total", operation=IDENTIFY) == 4
+        used.server.client,
+        lambda told: (
+            total(told, "voxgender_requests_total", operation=IDENTIFY) == 4
+            and total(told, "voxgender_requests_total", operation=f"POST {PATH}") == 12
+            and total(told, "voxgender_tasks_total") == 10 + 4
+        ),
     )
 
 
@@ -128,7 +134,12 @@ def test_no_count_falls_when_a_worker_dies_and_its_open_streams_are_forgotten(tm
     with Endless([message]) as messages, stubs_of(server) as stubs:
         answers = stubs.gender.Identify(messages, timeout=60)
         next(iter(answers))
-        before = samples_when(server.client, lambda told: total(told, "voxgender_grpc_open_streams") == 1)
+        before = samples_when(
+            server.client,
+            lambda told: (
+                total(told, "voxgender_grpc_open_streams") == 1 and total(told, "voxgender_voiceprints_total") == 21
+            ),
+        )
         # All of them, so that the one with the stream is among them.
         for pid in {int(pid) for pid in re.findall(r'"worker":(\d+)', server.log_path.read_text())}:
             os.kill(pid, signal.SIGKILL)
@@ -150,7 +161,7 @@ def test_no_count_falls_when_a_worker_dies_and_its_open_streams_are_forgotten(tm
         fallen = {key for key, value in before.items() if key[0].endswith("_total") and after.get(key, 0) < value}
         assert not fallen
         assert client.post(PATH, json={"voiceprints": [voiceprint_text()]}).status_code == 202
-        assert total(samples_of(client), "voxgender_voiceprints_total") == 22
+        samples_when(client, lambda told: total(told, "voxgender_voiceprints_total") == 22)
     server.stop()
 
 

@@ -13,6 +13,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from voxgender.app.metrics import State, registry_of
+from voxgender.app.metrics_tally import flush
 from voxgender.core.errors import SettingsError
 
 _ANSWER_S: Final = 10.0
@@ -70,4 +71,5 @@ class _Asked(Collector):
         async def looked() -> State:
             return await self._look()
 
+        flush()
         return registry_of(asyncio.run_coroutine_threadsafe(looked(), self._loop).result(_ANSWER_S)).collect()

@@ -13,6 +13,7 @@ from voxgender.app.admission import Admission
 from voxgender.app.assembly import licence_of, scorer_of, spool_of, store_of
 from voxgender.app.job import NewJob
 from voxgender.app.metrics import count_scored, count_stage, count_task
+from voxgender.app.metrics_tally import flush
 from voxgender.app.rate_storage import shared_windows
 from voxgender.app.readiness import Readiness
 from voxgender.app.settings import Settings
@@ -121,6 +122,7 @@ class Service:
         while self._cleaning:
             await asyncio.wait(self._cleaning)
         self.admission.close()
+        flush()
         await asyncio.to_thread(self.traces.close)
         await self.store.close()
 

@@ -13,6 +13,7 @@ from voxgender.app.assembly import licence_of, scorer_of, spool_of, store_of
 from voxgender.app.extraction_process import ExtractionLimits, ExtractionProcess
 from voxgender.app.licence import Licence
 from voxgender.app.metrics_port import metrics_answered
+from voxgender.app.metrics_tally import flush
 from voxgender.app.parent import watch_parent
 from voxgender.app.scrape import look
 from voxgender.app.settings import Settings
@@ -54,6 +55,7 @@ async def work(settings: Settings) -> None:
             await worker.run()
     finally:
         await store.close()
+        flush()
         await asyncio.to_thread(traces.close)
         log.info("worker stopped")
 
