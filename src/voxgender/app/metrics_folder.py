@@ -13,17 +13,22 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import structlog
 
+from voxgender.app.disk import lock_now
 from voxgender.core.errors import SettingsError
 
 _VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 """What the library looks for when a metric gets its first value; nobody need set it."""
 
+_PREFIX: Final = "voxgender-metrics-"
+_NEW_S: Final = 60.0
+"""A folder that is younger may be one whose service has not marked it yet."""
 _METRICS: Final = "voxgender.app.metrics"
 
 _joined: Path | None = None
@@ -39,16 +44,34 @@ def metrics_folder() -> Iterator[Path]:
         SettingsError: Where there is no place for it.
     """
     try:
-        folder = Path(tempfile.mkdtemp(prefix="voxgender-metrics-"))
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        mark = os.open(folder / ".mark", os.O_RDWR | os.O_CREAT, 0o600)
+        lock_now(mark)
     except OSError as error:
         raise SettingsError(
             f"no folder can be made for the metrics' files: {error.strerror or error}; name a folder that can be "
             "written to by TMPDIR"
         ) from None
+    _delete_left(folder.parent)
     try:
         yield folder
     finally:
+        os.close(mark)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _delete_left(parent: Path) -> None:
+    """Delete the folders of services that were killed: nobody holds their marks."""
+    for mark in parent.glob(f"{_PREFIX}*/.mark"):
+        with contextlib.suppress(OSError):
+            if time.time() - mark.stat().st_mtime > _NEW_S:
+                file = os.open(mark, os.O_RDWR)
+                try:
+                    is_left = lock_now(file)
+                finally:
+                    os.close(file)
+                if is_left:
+                    shutil.rmtree(mark.parent, ignore_errors=True)
 
 
 def count_in(folder: Path | None, place: str) -> None:
