@@ -79,5 +79,5 @@ $(VENV)/.serve: $(BIN)/python pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) install --constraint constraints.txt --editable '.[media,postgres,train,dev,tools]'
+	$(PIP) install --constraint constraints.txt --editable '.[media,otel,postgres,train,dev,tools]'
 	touch $@ $(VENV)/.serve

@@ -74,7 +74,9 @@ class PostgresEngine:
         with psycopg.connect(self._url, autocommit=True) as connection:
             connection.execute("UPDATE voxgender.task SET expires_s = expires_s - %s", [seconds])
             connection.execute(
-                "UPDATE voxgender.pgqueuer SET heartbeat = heartbeat - make_interval(secs => %s)", [seconds]
+                "UPDATE voxgender.pgqueuer SET heartbeat = heartbeat - make_interval(secs => %s),"
+                " created = created - make_interval(secs => %s)",
+                [seconds, seconds],
             )
 
 

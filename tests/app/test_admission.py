@@ -112,8 +112,8 @@ def test_the_event_loop_goes_on_while_another_process_has_the_windows(
             assert not waiting.done()
             other.execute("COMMIT")
         permit = await waiting
-        assert permit is not None
-        assert permit.remaining == 3
+        assert permit.window is not None
+        assert permit.window.remaining == 3
 
     with admissions(tmp_path / "rates", 1) as (admission,):
         asyncio.run(run())

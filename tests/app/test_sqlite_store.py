@@ -189,9 +189,10 @@ def test_an_error_that_nobody_foresaw_reaches_its_caller_and_not_the_others(tmp_
         def fail(_: sqlite3.Connection) -> None:
             raise ZeroDivisionError
 
-        outcomes = await asyncio.gather(store._write(fail), store.add(make_task()), return_exceptions=True)
+        task = make_task()
+        outcomes = await asyncio.gather(store._write(fail), store.add(task), return_exceptions=True)
         assert isinstance(outcomes[0], ZeroDivisionError)
-        assert outcomes[1] is None
+        assert outcomes[1] == task.task_id
 
     with_store(tmp_path / "t.db", work)
 

@@ -21,9 +21,9 @@ from store_engines import (
     results,
     with_stores,
 )
-from voxgender.app.job import NewJob
+from voxgender.app.job import NewJob, read_text
 from voxgender.app.outcome import outcome_bytes
-from voxgender.app.store import MAX_TRIES, WORKER_LOST, Store
+from voxgender.app.store import MAX_TRIES, WORKER_LOST, QueueState, Store
 from voxgender.app.task import Outcome, TaskError, TaskState, Technology
 from voxgender.core.channels import ChannelResults, ChannelVoiceprints
 from voxgender.core.decision import Decision
@@ -83,6 +83,48 @@ def test_whatever_a_holder_finishes_with_is_told_with_the_decision_that_was_enqu
         assert (await store.usage()).stored_bytes == 0
 
     with_stores(engine, work)
+
+
+def test_a_job_carries_when_it_came_and_what_binds_it_to_its_request(engine: Engine) -> None:
+    async def work(store: Store) -> None:
+        task = pending_task(engine, Technology.EXTRACTION)
+        await store.enqueue(task, NewJob(ALL, Decision(), "call-7", "request-8", "00-a-b-01"))
+        job = await claimed(store)
+        assert (job.correlation_id, job.request_id, job.traceparent) == ("call-7", "request-8", "00-a-b-01")
+        assert job.created_s == task.created_s
+
+    with_stores(engine, work)
+
+
+def test_a_job_of_an_earlier_version_is_read_without_what_it_did_not_carry() -> None:
+    told = read_text('{"options":{"channel_mode":"mix"},"correlation_id":"call-7"}')
+    assert (told.options, told.correlation_id) == (MediaOptions("mix"), "call-7")
+    assert (told.request_id, told.traceparent) == ("", "")
+
+
+def test_the_queue_tells_who_waits_how_long_and_who_is_worked_on(engine: Engine) -> None:
+    async def work(one: Store, other: Store) -> None:
+        assert await one.queue() == QueueState(0, 0, 0.0)
+        await enqueued(engine, one)
+        engine.pass_time(5)
+        await enqueued(engine, one, 2)
+        queue = await other.queue()
+        assert (queue.waiting, queue.running) == (3, 0)
+        assert queue.oldest_s == pytest.approx(5, abs=4)
+        job = await claimed(other)
+        queue = await one.queue()
+        assert (queue.waiting, queue.running) == (2, 1)
+        assert queue.oldest_s < 4
+        # Whose holder is lost waits again.
+        engine.pass_time(HOLD_S + 1)
+        queue = await one.queue()
+        assert (queue.waiting, queue.running) == (3, 0)
+        assert queue.oldest_s >= HOLD_S + 5
+        job = await claimed(other)
+        assert await other.finish(job, TaskState.FAILED, FAILED, engine.now_s() + 60)
+        assert (await one.queue()).waiting == 2
+
+    with_stores(engine, work, 2)
 
 
 def test_jobs_are_claimed_in_the_order_in_which_they_came(engine: Engine) -> None:

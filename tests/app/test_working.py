@@ -9,7 +9,7 @@ from unittest.mock import Mock
 import pytest
 import structlog
 
-from voxgender.app import working
+from voxgender.app import work_process as working
 from voxgender.app.settings import load_settings
 
 

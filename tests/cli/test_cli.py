@@ -165,9 +165,11 @@ def test_doctor_says_what_works_and_names_what_does_not(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VOXGENDER_GRPC_PORT", "0")
+    monkeypatch.setenv("VOXGENDER_PORT", "0")
     code, out, _ = run("doctor")
-    assert code == 0
-    assert [line.split()[0] for line in out.splitlines()[2:]] == ["ok"] * 5
+    assert code == 0, out
+    assert [line.split()[0] for line in out.splitlines()[2:]] == ["ok"] * 11
     monkeypatch.setenv("VOXGENDER_PORT", "many")
     code, out, _ = run("doctor")
     assert code == 1
@@ -283,12 +285,15 @@ def test_closed_standard_input_is_told_in_words() -> None:
 def test_doctor_finds_a_store_that_the_server_would_refuse(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setenv("VOXGENDER_GRPC_PORT", "0")
+    monkeypatch.setenv("VOXGENDER_PORT", "0")
+    monkeypatch.setenv("VOXGENDER_SPOOL_DIR", str(tmp_path / "spool"))
     (tmp_path / "broken.db").write_bytes(b"no database" * 1000)
     for path in ("broken.db", "broken.db/below"):
         monkeypatch.setenv("VOXGENDER_STORE_URL", f"sqlite:///{tmp_path}/{path}")
         code, out, _ = run("doctor")
         assert code == 1
-        assert [line.split()[0] for line in out.splitlines()[2:]] == ["ok"] * 4 + ["failed"]
+        assert [line.split()[0] for line in out.splitlines()[2:]] == ["ok"] * 4 + ["failed"] + ["ok"] * 6
 
 
 def test_a_model_that_is_not_there_stops_the_server_with_one_sentence_that_names_the_setting(run: Run) -> None:

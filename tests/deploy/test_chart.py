@@ -9,8 +9,8 @@ import pytest
 from deploy_files import ROOT, RenderError, database_values, manifests, needs_helm, notes
 from voxgender import __version__
 from voxgender.app.settings import load_settings
+from voxgender.app.work_process import SPARE_S
 from voxgender.app.worker import DRAIN_S
-from voxgender.app.working import SPARE_S
 
 pytestmark = needs_helm
 

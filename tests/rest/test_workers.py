@@ -236,16 +236,16 @@ def test_a_worker_that_cannot_be_started_again_at_first_is_started_later_while_t
     kept = Workers(load_settings(workers=2), socket.socket(), None, lambda: None, lambda: None)
     told: list[tuple[int | None, str]] = []
 
-    def fail() -> None:
+    def fail(_: str) -> None:
         raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
 
     async def run() -> None:
         monkeypatch.setattr(kept, "_start", fail)
         with structlog.testing.capture_logs() as log:
             with pytest.raises(VoxgenderError, match="a worker cannot be started: Resource temporarily unavailable"):
-                await kept._keep_one()  # none answers
+                await kept._keep_one("serve0")  # none answers
             kept._answering.add(Mock())
-            keeping = asyncio.create_task(kept._keep_one())
+            keeping = asyncio.create_task(kept._keep_one("serve0"))
             while len(log) < 3:
                 await asyncio.sleep(0.01)
             kept._stopping.set()

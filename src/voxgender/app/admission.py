@@ -19,6 +19,7 @@ from limits.strategies import MovingWindowRateLimiter
 from voxgender.app.key import ApiKey
 from voxgender.app.key_ring import KeyRing
 from voxgender.app.licence import Charge, Licence, Resource
+from voxgender.app.metrics import count_rate_limit_hit
 from voxgender.app.rate_storage import RateWindows
 from voxgender.core.errors import RateLimitError
 
@@ -137,6 +138,7 @@ class Admission:
             )
         if allowed:
             return RateWindow(rate.amount, remaining, math.ceil(reset_s))
+        count_rate_limit_hit(operation)
         raise RateLimitError(
             f"Rate limit exceeded: {rate}.",
             limit=rate.amount,

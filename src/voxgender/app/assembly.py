@@ -59,10 +59,15 @@ def spool_of(settings: Settings) -> Spool:
     Raises:
         SettingsError: Where hosts share a store and no folder is named that they share as well.
     """
-    return Spool(_spool_folder(settings), settings.spool_capacity_bytes, settings.max_file_bytes)
+    return Spool(spool_folder(settings), settings.spool_capacity_bytes, settings.max_file_bytes)
 
 
-def _spool_folder(settings: Settings) -> Path:
+def spool_folder(settings: Settings) -> Path:
+    """Return where media lie.
+
+    Raises:
+        SettingsError: Where hosts share a store and no folder is named that they share as well.
+    """
     if settings.spool_dir is not None:
         return settings.spool_dir
     if is_postgres(settings.store_url):

@@ -20,6 +20,7 @@ from voxgender.app.reports import next_report
 from voxgender.core.channels import ChannelVoiceprints
 from voxgender.core.errors import InputError, TaskCrashError, TaskLimitError, VoxgenderError
 from voxgender.core.media import MediaOptions
+from voxgender.files.stage_times import StageTimes
 
 if TYPE_CHECKING:
     from voxgender.files.audio_stream import AudioLimits
@@ -63,10 +64,22 @@ class ExtractionProcess:
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
 
-    async def hear(self, path: Path, options: MediaOptions, on_progress: Callable[[float], None]) -> ChannelVoiceprints:
+    async def hear(
+        self,
+        path: Path,
+        options: MediaOptions,
+        on_progress: Callable[[float], None],
+        on_times: Callable[[StageTimes], None] = lambda _: None,
+    ) -> ChannelVoiceprints:
         """Make the voiceprints of a recording's channels.
 
         The process is killed where this is cancelled, or takes too long.
+
+        Args:
+            path: Where it lies.
+            options: What of it is to be heard.
+            on_progress: Told again and again how much of it has been read, 0 to 1.
+            on_times: Told what the stages took, before the end of good work.
 
         Raises:
             InputError: What is wrong with the file, as :func:`~voxgender.files.channels.hear_channels` tells it.
@@ -79,8 +92,11 @@ class ExtractionProcess:
             async with asyncio.timeout(self._limits.time_s):
                 with contextlib.suppress(OSError):  # it has died, which its end of the pipe tells
                     pipe.send((path, options))
-                while isinstance(report := await next_report(pipe), float):
-                    on_progress(report)
+                while isinstance(report := await next_report(pipe), float | StageTimes):
+                    if isinstance(report, StageTimes):
+                        on_times(report)
+                    else:
+                        on_progress(report)
         except TimeoutError:
             self.close()
             raise TaskLimitError(f"the work took more than {self._limits.time_s:g} s") from None
@@ -169,9 +185,12 @@ def _heard(
     from voxgender.files.channels import hear_channels
 
     try:
-        return hear_channels(path, extractor, options, limits.audio, pipe.send)
+        times = StageTimes()
+        heard = hear_channels(path, extractor, options, limits.audio, pipe.send, times)
+        pipe.send(times)
     except Exception as error:  # noqa: BLE001 - whatever it is, the task gets an answer and the process lives
         return _told(error, limits)
+    return heard
 
 
 def _told(error: Exception, limits: ExtractionLimits) -> VoxgenderError:

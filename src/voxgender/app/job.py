@@ -12,9 +12,13 @@ from voxgender.core.decision import Decision
 from voxgender.core.media import MediaOptions
 
 
-class _Text(msgspec.Struct, frozen=True):
+class JobText(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a store keeps of a job besides the decision, which is the task's."""
+
     options: MediaOptions
     correlation_id: str
+    request_id: str = ""
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +29,20 @@ class NewJob:
         options: What of the recording is to be heard.
         decision: Prior and smallest probability of its results.
         correlation_id: Of the request that it came with; the log lines of its worker have it as well.
+        request_id: Of that request too.
+        traceparent: Of that request's span, as W3C Trace Context writes it; empty where there is none.
     """
 
     options: MediaOptions
     decision: Decision
     correlation_id: str = ""
+    request_id: str = ""
+    traceparent: str = ""
 
     def text(self) -> str:
         """Return what a store keeps of it besides the decision, which is the task's; :func:`read_text` reads it."""
-        return msgspec.json.encode(_Text(self.options, self.correlation_id)).decode()
+        told = JobText(self.options, self.correlation_id, self.request_id, self.traceparent)
+        return msgspec.json.encode(told).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,9 @@ class Job:
         tries: How often it has been begun, this time included.
         hold: Tells this time from all others: what an earlier holder still says is not heard.
         owner: Id of the key that the task was started with; empty where it was started without.
+        created_s: When its task was stored, in UTC epoch seconds.
+        request_id: Of the request that it came with.
+        traceparent: Of that request's span; empty where there is none.
     """
 
     task_id: UUID
@@ -59,14 +71,16 @@ class Job:
     tries: int
     hold: str
     owner: str = ""
+    created_s: float = 0.0
+    request_id: str = ""
+    traceparent: str = ""
 
 
-def read_text(text: str | bytes) -> tuple[MediaOptions, str]:
-    """Return the options and the correlation id that :meth:`NewJob.text` wrote.
+def read_text(text: str | bytes) -> JobText:
+    """Return what :meth:`NewJob.text` wrote, or that of an earlier version.
 
     Example:
-        >>> read_text(NewJob(MediaOptions("mix"), Decision(), "call-1").text())[1]
+        >>> read_text(NewJob(MediaOptions("mix"), Decision(), "call-1").text()).correlation_id
         'call-1'
     """
-    told = msgspec.json.decode(text, type=_Text)
-    return told.options, told.correlation_id
+    return msgspec.json.decode(text, type=JobText)

@@ -15,6 +15,7 @@ from pgqueuer.domain.types import QueueManagerId
 from psycopg import AsyncConnection
 
 from voxgender.app.job import Job, read_text
+from voxgender.app.metrics import count_task
 from voxgender.app.outcome import outcome_bytes
 from voxgender.app.postgres_queue import AT_ONCE, KIND, KINDS, hold, queue_on, queued_job, task_of
 from voxgender.app.postgres_room import count
@@ -27,7 +28,7 @@ UNFINISHED: Final = [TaskState.PENDING.value, TaskState.RUNNING.value]
 _CLAIM: Final = """
     UPDATE voxgender.task SET state = 'running', progress = 0, tries = tries + 1, hold = %s
     WHERE task_id = %s AND job_id = %s RETURNING technology, options, male_prior, min_probability, tries,
-        owner
+        owner, created_s
 """
 _END: Final[LiteralString] = """
     UPDATE voxgender.task SET state = %s, result = %b, expires_s = %s, progress = 1, stored_bytes = stored_bytes + %s,
@@ -61,23 +62,27 @@ async def claim_job(connection: AsyncConnection, hold_s: float, lost_expires_s: 
         if row is None:
             await queue.log_jobs([(jobs[0], "canceled", None)])
             continue
-        technology, text, male_prior, min_probability, tries, owner = row
+        technology, text, male_prior, min_probability, tries, owner, created_s = row
         if tries > MAX_TRIES:
             await queue.log_jobs([(jobs[0], "exception", None)])
             lost_bytes = await _end_task(connection, task_id, mark.hex, TaskState.FAILED, WORKER_LOST, lost_expires_s)
             await count(connection, 0, lost_bytes)
+            count_task(Technology(technology), TaskState.FAILED)
             continue
         await hold(connection, jobs[0].id, hold_s)
-        options, correlation_id = read_text(text)
+        told = read_text(text)
         return Job(
             task_id,
             Technology(technology),
-            options,
+            told.options,
             Decision(male_prior, min_probability),
-            correlation_id,
+            told.correlation_id,
             tries,
             mark.hex,
             owner,
+            created_s,
+            told.request_id,
+            told.traceparent,
         )
     return None
 

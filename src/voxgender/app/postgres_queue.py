@@ -8,7 +8,7 @@ row first: the claim locks them in that order, and so nobody waits for anybody i
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import Final, LiteralString
 from uuid import UUID
 
 from pgqueuer.adapters.drivers.psycopg import PsycopgDriver
@@ -29,6 +29,13 @@ WAITING: Final = """
         OR EXISTS (SELECT FROM voxgender.pgqueuer WHERE status = 'picked' AND heartbeat < now())
 """
 """Whether a job waits, or nobody holds it any more; far cheaper than a claim."""
+_FREE: Final[LiteralString] = "(status = 'queued' OR heartbeat < now())"
+QUEUE: Final = f"""
+    SELECT count(*) FILTER (WHERE {_FREE}), count(*) FILTER (WHERE NOT {_FREE}),
+        extract(epoch FROM now() - min(created) FILTER (WHERE {_FREE}))::float8
+    FROM voxgender.pgqueuer WHERE status IN ('queued', 'picked')
+"""  # noqa: S608 - a constant
+"""How many jobs wait, how many are held, and for how long the oldest has waited, in seconds."""
 AT_ONCE: Final = timedelta(0)
 """After which time a heartbeat is stale: it is the time until which a job is held, which its holder alone decides."""
 _HOLD: Final = "UPDATE voxgender.pgqueuer SET heartbeat = now() + make_interval(secs => %s) WHERE id = %s"

@@ -24,11 +24,11 @@ from voxgender.app.postgres_jobs import (
 )
 from voxgender.app.postgres_licence import read_book, write_book
 from voxgender.app.postgres_pool import PostgresPool
-from voxgender.app.postgres_queue import WAITING, clear_log
+from voxgender.app.postgres_queue import QUEUE, WAITING, clear_log
 from voxgender.app.postgres_room import EXPIRE_ROWS, Room, count, expire, totals
 from voxgender.app.postgres_submissions import Submitted
 from voxgender.app.postgres_url import without_password
-from voxgender.app.store import StoreUsage
+from voxgender.app.store import QueueState, StoreUsage
 from voxgender.app.submission import Submission
 from voxgender.app.task import Outcome, Task, TaskState, Technology
 from voxgender.app.waiting import answer
@@ -271,6 +271,13 @@ class PostgresStore:
         async with self._pool.connection() as connection:
             tasks, stored_bytes = await totals(connection)
         return StoreUsage(tasks, stored_bytes, self._capacity_bytes)
+
+    async def queue(self) -> QueueState:
+        """Return how many jobs wait and are worked on."""
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(QUEUE)).fetchone()
+        waiting, running, oldest_s = row or (0, 0, None)
+        return QueueState(waiting, running, max(0.0, oldest_s or 0.0))
 
     async def licence_used(self, period: str) -> Mapping[str, float]:
         """Return what has been charged in a period, by resource."""

@@ -13,13 +13,17 @@ from voxgender.app.admission import ANYONE, Admission, Permit
 from voxgender.app.assembly import licence_of, scorer_of, spool_of, store_of
 from voxgender.app.job import NewJob
 from voxgender.app.key_ring import KeyRing
+from voxgender.app.metrics import count_scored, count_stage, count_task
+from voxgender.app.metrics_tally import flush
 from voxgender.app.outcome import outcome_bytes
 from voxgender.app.rate_storage import shared_windows
+from voxgender.app.readiness import Readiness
 from voxgender.app.settings import Settings
 from voxgender.app.spool import Spool
 from voxgender.app.store import Store
 from voxgender.app.submission import SubmissionName
 from voxgender.app.task import NEVER_S, Outcome, Task, TaskError, TaskState, Technology
+from voxgender.app.traces import traces_of
 from voxgender.app.upload import Upload
 from voxgender.app.waiting import answer
 from voxgender.core.decision import Decision
@@ -61,6 +65,8 @@ class Service:
 
     Attributes:
         decision: Prior and smallest probability for requests that ask for no others.
+        readiness: Whether requests are to come, and why not.
+        traces: Makes the spans of what is done here.
     """
 
     def __init__(self, settings: Settings, scorer: Scorer, store: Store, spool: Spool, admission: Admission) -> None:
@@ -70,6 +76,9 @@ class Service:
         self.spool = spool
         self.admission = admission
         self.decision = Decision(settings.male_prior, settings.min_probability)
+        self.traces = traces_of(settings)
+        self.readiness = Readiness(store, spool, self._why_closed)
+        self._is_stopping = False
         self._unsettled: list[tuple[Scoring, asyncio.Future[None]]] = []
         self._sweeper: asyncio.Task[None] | None = None
         self._cleaning: set[asyncio.Task[None]] = set()
@@ -90,7 +99,11 @@ class Service:
     @property
     def is_ready(self) -> bool:
         """Whether it takes requests: it has started and is not stopping."""
-        return self._sweeper is not None and not self._sweeper.done()
+        return not self._why_closed()
+
+    def begin_to_stop(self) -> None:
+        """Say from now on that no requests are to come; those that do are still answered."""
+        self._is_stopping = True
 
     async def start(self) -> None:
         """Open the store and the spool, and begin to forget what expires.
@@ -118,6 +131,8 @@ class Service:
         while self._cleaning:
             await asyncio.wait(self._cleaning)
         self.admission.close()
+        flush()
+        await asyncio.to_thread(self.traces.close)
         await self.store.close()
 
     def begin_scoring(self) -> Scoring:
@@ -155,10 +170,13 @@ class Service:
             CapacityError: Where licence or key do not allow so many more.
             StorageFullError: Where the store has no room.
         """
+        began_s = time.perf_counter()
         self._check_count(len(scoring))
-        if len(scoring) <= FEW_ITEMS:
-            await self._settle_with_others(scoring)
-        results = scoring.results(decision or self.decision)
+        with self.traces.span("score", voiceprints=len(scoring)):
+            if len(scoring) <= FEW_ITEMS:
+                await self._settle_with_others(scoring)
+            results = scoring.results(decision or self.decision)
+        scored_s = time.perf_counter()
         now_s = time.time()
         charges = self.admission.charges(permit, "voiceprints", len(results), now_s)
         technology, expires_s = Technology.GENDER_OF_VOICEPRINTS, now_s + self.settings.task_ttl_s
@@ -170,9 +188,14 @@ class Service:
             digest.take(outcome_bytes(results))
             digest.take(repr(results.decision).encode())
             submission = name.submission(permit.owner, technology, digest)
-        task_id = await self.store.add(task, *charges, submission=submission)
+        with self.traces.span("store"):
+            task_id = await self.store.add(task, *charges, submission=submission)
         if task_id != task.task_id:
             return await self._repeated(task_id)
+        count_stage(technology, "scoring", scored_s - began_s)
+        count_stage(technology, "storing", time.perf_counter() - scored_s)
+        count_scored(technology, len(results), float(results.speech_s.sum()))
+        count_task(technology, task.state)
         log.info("task accepted", task_id=str(task.task_id), state=task.state, voiceprints=len(results))
         return task
 
@@ -189,10 +212,16 @@ class Service:
             LicenceExpiredError: Where the licence has ended.
             CapacityError: Where licence or key do not allow so many more.
         """
-        results = scoring.results(decision or self.decision)
+        began_s = time.perf_counter()
+        with self.traces.span("score", voiceprints=len(scoring)):
+            results = scoring.results(decision or self.decision)
+        technology, scored_s = Technology.GENDER_OF_VOICEPRINTS, time.perf_counter()
         charges = self.admission.charges(permit, "voiceprints", len(results), time.time())
         if charges:
             await self.store.charge(*charges)
+            count_stage(technology, "storing", time.perf_counter() - scored_s)
+        count_stage(technology, "scoring", scored_s - began_s)
+        count_scored(technology, len(results), float(results.speech_s.sum()))
         return results
 
     async def hear(
@@ -284,13 +313,20 @@ class Service:
             now_s = time.time()
             charges = self.admission.charges(permit, "audio_s", 0, now_s)
             task = Task(upload.task_id, technology, TaskState.PENDING, now_s, NEVER_S, None, 0.0, permit.owner)
-            correlation_id = structlog.contextvars.get_contextvars().get("correlation_id", "")
-            job = NewJob(options, decision or self.decision, correlation_id)
+            ids = structlog.contextvars.get_contextvars()
+            job = NewJob(
+                options,
+                decision or self.decision,
+                ids.get("correlation_id", ""),
+                ids.get("request_id", ""),
+                self.traces.traceparent(),
+            )
             submission = None
             if name is not None and upload.digest is not None:
                 upload.digest.take(repr((job.options, job.decision)).encode())
                 submission = name.submission(permit.owner, technology, upload.digest)
-            task_id = await self.store.enqueue(task, job, *charges, submission=submission)
+            with self.traces.span("store"):
+                task_id = await self.store.enqueue(task, job, *charges, submission=submission)
         except BaseException:
             await upload.discard()
             raise
@@ -343,6 +379,11 @@ class Service:
     async def _repeated(self, task_id: uuid.UUID) -> Task:
         log.info("submission has come before", task_id=str(task_id))
         return await self.store.get(task_id)
+
+    def _why_closed(self) -> str:
+        if self._sweeper is None:
+            return "has not started yet"
+        return "is stopping" if self._is_stopping or self._sweeper.done() else ""
 
     async def _outcome(self, task: Task) -> Outcome:
         """Return a task's outcome once it is there; a store that does not answer for a while ends nothing."""

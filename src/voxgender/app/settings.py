@@ -70,6 +70,12 @@ class Settings(BaseSettings):
     hold_s: float = Field(
         12.0, ge=1, le=3600, description="Seconds without a word of its worker after which a task goes to another one."
     )
+    drain_s: float = Field(
+        0.0,
+        ge=0,
+        le=15,
+        description="Seconds for which a server that is to stop says that it is not ready but answers.",
+    )
     task_memory_bytes: int = Field(
         1024**3, ge=256 * 1024**2, description="Most memory that a process takes for one media file."
     )
@@ -78,6 +84,14 @@ class Settings(BaseSettings):
         None, description='Requests a client may send, like "1 per 5 second"; none: no limit.'
     )
     licence_file: Path | None = Field(None, description="JSON file of a licence that bounds the work; none: unlimited.")
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"https?://[^\s/]+",
+        description="Collector of traces by OTLP over HTTP, like http://host:4318; none: no traces.",
+    )
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="Port on which `voxgender work` answers /metrics; none: it does not."
+    )
     male_prior: MalePrior = Field(0.5, description="Probability of a male voice before anything is heard.")
     min_probability: MinProbability = Field(0.5, description="A gender under this probability is told as unknown.")
     model: str = Field(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Final
@@ -37,16 +38,19 @@ class Spool:
         folder: Where; it is created where it is missing, for this user alone.
         capacity_bytes: The most that all files may take up.
         max_file_bytes: The most that one may have.
+
+    Attributes:
+        capacity_bytes: The same.
     """
 
     def __init__(self, folder: Path, capacity_bytes: int, max_file_bytes: int) -> None:
         self._folder = folder
-        self._capacity_bytes = capacity_bytes
+        self.capacity_bytes = capacity_bytes
         self._max_file_bytes = max_file_bytes
         self._room = SpoolRoom(folder, capacity_bytes)
 
     def __repr__(self) -> str:
-        return f"Spool({str(self._folder)!r}, capacity_bytes={self._capacity_bytes})"
+        return f"Spool({str(self._folder)!r}, capacity_bytes={self.capacity_bytes})"
 
     def open(self, store_id: str) -> None:
         """Make the folder ready; it belongs to the first store that opens it.
@@ -125,6 +129,15 @@ class Spool:
         if failed:
             log.warning("entries of the spool cannot be opened or deleted", entries=failed)
         return deleted
+
+    def free_bytes(self) -> int:
+        """Return what is free on the disk that the folder lies on.
+
+        Raises:
+            VoxgenderError: Where the spool cannot be used.
+        """
+        with refusing():
+            return shutil.disk_usage(self._folder).free
 
     def used_bytes(self) -> int:
         """Return what all files take up.

@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from voxgender.app.job import Job, NewJob, read_text
+from voxgender.app.metrics import count_task
 from voxgender.app.outcome import outcome_bytes
 from voxgender.app.sqlite_totals import count
 from voxgender.app.store import MAX_TRIES, WORKER_LOST
@@ -18,11 +19,15 @@ from voxgender.core.decision import Decision
 MAX_HOLD_S: Final = 3600.0
 """Nobody holds a job for longer without a word; what seems to be held for longer was held before the clock was set."""
 _FREE: Final = f"(held_until_s <= ?1 OR held_until_s > ?1 + {MAX_HOLD_S})"
+QUEUE: Final = f"""
+    SELECT total({_FREE}), count(*), min(CASE WHEN {_FREE} THEN created_s END) FROM job JOIN task USING (task_id)
+"""  # noqa: S608 - constants
+"""How many jobs wait at a time, how many there are, and when the oldest that waits was stored."""
 WAITING: Final = f"SELECT 1 FROM job WHERE {_FREE} LIMIT 1"  # noqa: S608 - constants
 """Whether a job waits at a time; this needs no turn to write."""
 
 _NEXT: Final = f"""
-    SELECT place, tries, job.task_id, technology, options, male_prior, min_probability, owner
+    SELECT place, tries, job.task_id, technology, options, male_prior, min_probability, owner, created_s
     FROM job JOIN task USING (task_id) WHERE {_FREE} ORDER BY place LIMIT 1
 """  # noqa: S608 - constants
 _HELD: Final = "task_id = ? AND hold = ?"
@@ -44,24 +49,28 @@ def claim_job(connection: sqlite3.Connection, now_s: float, hold_s: float, lost_
         lost_expires_s: When a task that fails here is forgotten.
     """
     while row := connection.execute(_NEXT, (now_s,)).fetchone():
-        place, tries, task_id, technology, text, male_prior, min_probability, owner = row
+        place, tries, task_id, technology, text, male_prior, min_probability, owner, created_s = row
         if tries >= MAX_TRIES:
             end_task(connection, task_id, TaskState.FAILED, WORKER_LOST, lost_expires_s)
+            count_task(Technology(technology), TaskState.FAILED)
             continue
         hold = uuid.uuid4().hex
         held = (tries + 1, hold, now_s + hold_s, place)
         connection.execute("UPDATE job SET tries = ?, hold = ?, held_until_s = ? WHERE place = ?", held)
         connection.execute("UPDATE task SET state = ?, progress = 0 WHERE task_id = ?", (TaskState.RUNNING, task_id))
-        options, correlation_id = read_text(text)
+        told = read_text(text)
         return Job(
             UUID(bytes=task_id),
             Technology(technology),
-            options,
+            told.options,
             Decision(male_prior, min_probability),
-            correlation_id,
+            told.correlation_id,
             tries + 1,
             hold,
             owner,
+            created_s,
+            told.request_id,
+            told.traceparent,
         )
     return None
 

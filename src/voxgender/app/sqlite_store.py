@@ -19,6 +19,7 @@ from voxgender.app.key import ApiKey, read_key
 from voxgender.app.licence import Charge
 from voxgender.app.outcome import decision_of, outcome_bytes, read_outcome
 from voxgender.app.sqlite_jobs import (
+    QUEUE,
     WAITING,
     claim_job,
     delete_task,
@@ -32,7 +33,7 @@ from voxgender.app.sqlite_jobs import (
 from voxgender.app.sqlite_licence import book_charges, read_book, write_book
 from voxgender.app.sqlite_schema import prepare
 from voxgender.app.sqlite_totals import count, stored_bytes
-from voxgender.app.store import StoreUsage
+from voxgender.app.store import QueueState, StoreUsage
 from voxgender.app.submission import Submission, earlier
 from voxgender.app.task import Outcome, Task, TaskState, Technology
 from voxgender.app.turn import Turn
@@ -294,6 +295,12 @@ class SqliteStore:
         """Return how full the store is."""
         totals = dict(self._read("SELECT name, amount FROM total", ()))
         return StoreUsage(totals["tasks"], totals["stored_bytes"], self._capacity_bytes)
+
+    async def queue(self) -> QueueState:
+        """Return how many jobs wait and are worked on."""
+        now_s = self._now_s()
+        ((waiting, jobs, oldest_s),) = self._read(QUEUE, (now_s,))
+        return QueueState(int(waiting), jobs - int(waiting), 0.0 if oldest_s is None else max(0.0, now_s - oldest_s))
 
     async def licence_used(self, period: str) -> Mapping[str, float]:
         """Return what has been charged in a period, by resource."""

@@ -42,6 +42,21 @@ class StoreUsage:
     capacity_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """What is in a store's queue.
+
+    Attributes:
+        waiting: Jobs that wait, those of lost workers among them.
+        running: Jobs that somebody holds.
+        oldest_s: Seconds since the oldest task that waits was stored; 0 where none waits.
+    """
+
+    waiting: int
+    running: int
+    oldest_s: float
+
+
 class Store(Protocol):
     """Keeps tasks durably. Each method is one transaction; what it tells has been committed.
 
@@ -153,6 +168,9 @@ class Store(Protocol):
 
     async def usage(self) -> StoreUsage:
         """Return how full the store is."""
+
+    async def queue(self) -> QueueState:
+        """Return how many jobs wait and are worked on."""
 
     async def licence_used(self, period: str) -> Mapping[str, float]:
         """Return what has been charged in a period, by resource."""

@@ -13,10 +13,12 @@ import structlog
 from voxgender.app.admission import Admission
 from voxgender.app.extraction_process import ExtractionProcess
 from voxgender.app.job import Job
+from voxgender.app.metrics import count_heard, count_scored, count_stage, count_task
 from voxgender.app.spool import Spool
 from voxgender.app.store import MAX_TRIES, Store
 from voxgender.app.task import Outcome, TaskError, TaskState, Technology
-from voxgender.core.channels import ChannelVoiceprints
+from voxgender.app.traces import OFF, Traces
+from voxgender.core.channels import ChannelResults, ChannelVoiceprints
 from voxgender.core.errors import (
     CapacityError,
     InputError,
@@ -28,6 +30,8 @@ from voxgender.core.errors import (
     VoxgenderError,
 )
 from voxgender.core.scorer import Scorer
+from voxgender.core.voiceprint import decode_voiceprint
+from voxgender.files.stage_times import StageTimes
 
 LOOK_S: Final = 0.2
 """Seconds between two looks for a job where none waits."""
@@ -61,6 +65,7 @@ class Worker:
         admission: Prices work.
         task_ttl_s: Seconds that a finished task is kept.
         processes: What does the work, one job at a time each.
+        traces: Makes a span of each job, in the trace of the request that it came with.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class Worker:
         admission: Admission,
         task_ttl_s: float,
         processes: list[ExtractionProcess],
+        traces: Traces = OFF,
     ) -> None:
         self._store = store
         self._spool = spool
@@ -78,6 +84,7 @@ class Worker:
         self._admission = admission
         self._task_ttl_s = task_ttl_s
         self._processes = processes
+        self._traces = traces
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -118,8 +125,11 @@ class Worker:
     async def _do(self, job: Job, process: ExtractionProcess) -> None:
         """Do a job; it is given back where this is cancelled."""
         began_s = time.monotonic()
-        ids = {"task_id": str(job.task_id), "correlation_id": job.correlation_id}
-        with structlog.contextvars.bound_contextvars(**ids):
+        ids = {"task_id": str(job.task_id), "correlation_id": job.correlation_id, "request_id": job.request_id}
+        if job.tries == 1:
+            count_stage(job.technology, "waiting", time.time() - job.created_s)
+        spanned = self._traces.task(f"work {job.technology.value}", job.traceparent, tries=job.tries, **ids)
+        with structlog.contextvars.bound_contextvars(**ids), spanned:
             log.info("task begun", technology=job.technology.value, tries=job.tries)
             try:
                 ending = await self._ending(job, process)
@@ -140,16 +150,23 @@ class Worker:
             nonlocal progress
             progress = told
 
-        hearing = asyncio.create_task(process.hear(path, job.options, take))
-        try:
-            while not (await asyncio.wait([hearing], timeout=self._store.hold_s / RENEWALS))[0]:
-                if not await self._is_ours(job, progress):
-                    log.info("task is not ours any more")
-                    return None
-        finally:
-            if not hearing.done():
-                hearing.cancel()
-                await asyncio.wait([hearing])
+        def take_times(told: StageTimes) -> None:
+            count_stage(job.technology, "decoding", told.decoding_s)
+            count_stage(job.technology, "detecting", told.detecting_s)
+            count_stage(job.technology, "encoding", told.encoding_s)
+            self._traces.note(decoding_s=told.decoding_s, detecting_s=told.detecting_s, encoding_s=told.encoding_s)
+
+        with self._traces.span("hear"):
+            hearing = asyncio.create_task(process.hear(path, job.options, take, take_times))
+            try:
+                while not (await asyncio.wait([hearing], timeout=self._store.hold_s / RENEWALS))[0]:
+                    if not await self._is_ours(job, progress):
+                        log.info("task is not ours any more")
+                        return None
+            finally:
+                if not hearing.done():
+                    hearing.cancel()
+                    await asyncio.wait([hearing])
         try:
             return self._scored(job, hearing.result())
         except TaskCrashError as error:
@@ -168,7 +185,10 @@ class Worker:
     def _scored(self, job: Job, heard: ChannelVoiceprints) -> _Ending:
         outcome: Outcome = heard
         if job.technology is Technology.GENDER_OF_MEDIA:
-            outcome = heard.score(self._scorer, job.decision)
+            began_s = time.perf_counter()
+            with self._traces.span("score", voiceprints=len(heard.voiceprints)):
+                outcome = heard.score(self._scorer, job.decision)
+            count_stage(job.technology, "scoring", time.perf_counter() - began_s)
         return _Ending(TaskState.DONE, outcome, heard.audio_s)
 
     async def _is_ours(self, job: Job, progress: float) -> bool:
@@ -181,13 +201,15 @@ class Worker:
 
     async def _finish(self, job: Job, ending: _Ending) -> bool:
         """Store how a job ended, however long the store does not work; return whether it was ours."""
+        began_s = time.perf_counter()
         while True:
             now_s = time.time()
             try:
                 permit = await self._admission.permit_of(job.owner)
                 charges = self._admission.charges(permit, "audio_s", ending.audio_s, now_s) if ending.audio_s else ()
                 expires_s = now_s + self._task_ttl_s
-                is_ours = await self._store.finish(job, ending.state, ending.outcome, expires_s, *charges)
+                with self._traces.span("store", state=ending.state.value):
+                    is_ours = await self._store.finish(job, ending.state, ending.outcome, expires_s, *charges)
             except (CapacityError, LicenceExpiredError) as error:
                 location = ("header", "authorization") if isinstance(error, KeyCapacityError) else ("license",)
                 told = TaskError("internal", error.sentence, error.code, location)
@@ -197,6 +219,8 @@ class Worker:
                 await asyncio.sleep(RETRY_S)
             else:
                 if is_ours:
+                    count_stage(job.technology, "storing", time.perf_counter() - began_s)
+                    _count(job.technology, ending)
                     await self._spool.delete(job.task_id)
                 return is_ours
 
@@ -205,6 +229,17 @@ class Worker:
             await self._store.give_back(job, is_try=is_try)
         except VoxgenderError as error:
             log.warning("job cannot be given back; it waits until it is taken for lost", error=str(error))
+
+
+def _count(technology: Technology, ending: _Ending) -> None:
+    count_task(technology, ending.state)
+    if isinstance(ending.outcome, ChannelResults):
+        speech_s = float(ending.outcome.results.speech_s.sum())
+        count_scored(technology, len(ending.outcome.numbers), 0.0)
+        count_heard(technology, ending.audio_s, speech_s)
+    elif isinstance(ending.outcome, ChannelVoiceprints):
+        speech_s = sum(decode_voiceprint(data).speech_s for data in ending.outcome.voiceprints)
+        count_heard(technology, ending.audio_s, speech_s)
 
 
 def _failed(error: VoxgenderError, message: str) -> _Ending:

@@ -1,16 +1,10 @@
-"""A worker as a program: with its store, until a signal comes; and as a process beside a server."""
+"""A worker as a program: with its store, until a signal comes."""
 
 from __future__ import annotations
 
 import asyncio
 import multiprocessing
 import signal
-import sys
-import threading
-import time
-from multiprocessing.context import SpawnProcess
-from types import TracebackType
-from typing import Final, Self
 
 import structlog
 
@@ -18,33 +12,21 @@ from voxgender.app.admission import Admission
 from voxgender.app.assembly import licence_of, scorer_of, spool_of, store_of
 from voxgender.app.extraction_process import ExtractionLimits, ExtractionProcess
 from voxgender.app.key_ring import KeyRing
-from voxgender.app.logs import configure_logs
+from voxgender.app.licence import Licence
+from voxgender.app.metrics_port import metrics_answered
+from voxgender.app.metrics_tally import flush
 from voxgender.app.parent import watch_parent
+from voxgender.app.scrape import look
 from voxgender.app.settings import Settings
 from voxgender.app.spool import Spool
 from voxgender.app.store import Store
-from voxgender.app.worker import DRAIN_S, Worker
-from voxgender.core.errors import VoxgenderError
+from voxgender.app.traces import Traces, traces_of
+from voxgender.app.work_process import extractors_of
+from voxgender.app.worker import Worker
+from voxgender.core.scorer import Scorer
 from voxgender.files.audio_stream import AudioLimits
-from voxgender.files.cores import usable_cores
-
-FIRST_PAUSE_S: Final = 0.2
-LONGEST_PAUSE_S: Final = 30.0
-"""Between the death of a worker and its next start; each death doubles the pause until a worker has lived so long."""
-
-LOOK_S: Final = 0.1
-"""Seconds between two looks whether the worker is to stop."""
-SPARE_S: Final = 5.0
-"""Seconds that a worker has to end after its work has."""
-
-_SPAWN: Final = multiprocessing.get_context("spawn")
 
 log = structlog.get_logger()
-
-
-def extractors_of(settings: Settings) -> int:
-    """Return how many jobs are done at a time: what the settings say, or as many as there are cores."""
-    return usable_cores() if settings.extractors is None else settings.extractors
 
 
 async def work(settings: Settings) -> None:
@@ -53,7 +35,11 @@ async def work(settings: Settings) -> None:
     Raises:
         SettingsError: Where the store, the spool, the licence file or the model cannot be used.
     """
-    worker, store, spool = _worker_of(settings)
+    traces = traces_of(settings)
+    licence, scorer = licence_of(settings), scorer_of(settings)
+    store, spool = store_of(settings), spool_of(settings)
+    worker = _worker_of(settings, store, spool, scorer, licence, traces)
+    models = ",".join(sorted(scorer.heads))
     loop = asyncio.get_running_loop()
     # Ctrl-C goes to all processes of a terminal; a server tells the worker beside it to stop when its time has come.
     signals = (signal.SIGINT, signal.SIGTERM) if multiprocessing.parent_process() is None else (signal.SIGTERM,)
@@ -64,104 +50,23 @@ async def work(settings: Settings) -> None:
     try:
         spool.open(store.store_id)
         log.info("waiting for jobs", extractors=extractors_of(settings))
-        await worker.run()
+        # What works beside a server is told by that.
+        port = settings.metrics_port if multiprocessing.parent_process() is None else None
+        async with metrics_answered(settings.host, port, lambda: look(store, spool, licence, models, is_ready=True)):
+            await worker.run()
     finally:
         await store.close()
+        flush()
+        await asyncio.to_thread(traces.close)
         log.info("worker stopped")
 
 
-class WorkProcess:
-    """A worker beside a server: started again when it dies, and stopped at the end of the context.
-
-    A thread of its own does all that is done to the process, so that its start, its end and the order to stop do not
-    meet.
-
-    Args:
-        settings: How it is to work; nothing is started where they ask for no extractors.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._stopping = threading.Event()
-        self._keeper = threading.Thread(target=self._keep, name="work-keeper", daemon=True)
-
-    def start(self) -> None:
-        """Start the worker, once the server answers: what keeps a server from its start is told by it alone."""
-        if extractors_of(self._settings):
-            self._keeper.start()
-
-    def stop(self) -> None:
-        """Have the worker finish what is under way, or give it back, and end; this does not wait for it."""
-        self._stopping.set()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop the worker and wait for its end."""
-        self.stop()
-        if self._keeper.is_alive():
-            self._keeper.join()
-
-    def _keep(self) -> None:
-        """Start the worker, and again whenever it dies, until it is to stop."""
-        pause_s = FIRST_PAUSE_S
-        while not self._stopping.is_set():
-            began_s = time.monotonic()
-            process = _SPAWN.Process(target=_work, args=(self._settings,), name="voxgender-work")
-            try:
-                process.start()
-            except OSError as error:  # no memory, no more processes or files for now
-                log.error("worker cannot be started", error=error.strerror, next_start_s=pause_s)  # noqa: TRY400
-            else:
-                while process.is_alive() and not self._stopping.is_set():
-                    process.join(LOOK_S)
-                if self._stopping.is_set():
-                    _end(process)
-                    return
-                if time.monotonic() - began_s > LONGEST_PAUSE_S:
-                    pause_s = FIRST_PAUSE_S
-                log.error("worker died", exit_code=process.exitcode, next_start_s=pause_s)
-            self._stopping.wait(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-
-
-def _end(process: SpawnProcess) -> None:
-    """Ask a worker to end, and end it if it does not."""
-    process.terminate()
-    process.join(DRAIN_S + SPARE_S)
-    if process.is_alive():
-        log.error("worker killed, because it does not end", worker=process.pid)
-        process.kill()
-        process.join()
-
-
-def _worker_of(settings: Settings) -> tuple[Worker, Store, Spool]:
-    licence, scorer = licence_of(settings), scorer_of(settings)
-    store, spool = store_of(settings), spool_of(settings)
+def _worker_of(
+    settings: Settings, store: Store, spool: Spool, scorer: Scorer, licence: Licence | None, traces: Traces
+) -> Worker:
     limits = ExtractionLimits(
         AudioLimits(max_seconds=settings.max_audio_s), settings.task_time_limit_s, settings.task_memory_bytes
     )
     processes = [ExtractionProcess(settings.model, limits) for _ in range(extractors_of(settings))]
-    worker = Worker(
-        store,
-        spool,
-        scorer,
-        Admission(None, licence, KeyRing(store, is_demanded=False)),
-        settings.task_ttl_s,
-        processes,
-    )
-    return worker, store, spool
-
-
-def _work(settings: Settings) -> None:
-    """Be the worker beside a server."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    configure_logs(settings.log_level)
-    try:
-        asyncio.run(work(settings))
-    except VoxgenderError as error:
-        log.error("worker cannot work", code=error.code, error=str(error))  # noqa: TRY400 - no traceback for users
-        sys.exit(1)
+    admission = Admission(None, licence, KeyRing(store, is_demanded=False))
+    return Worker(store, spool, scorer, admission, settings.task_ttl_s, processes, traces)

@@ -16,6 +16,8 @@ COMMANDS: Final = (
     "serve",
     "work",
     "keys",
+    "backup",
+    "restore",
     "extract",
     "identify",
     "models",

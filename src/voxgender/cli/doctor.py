@@ -19,6 +19,15 @@ from voxgender.app.licence import read_licence
 from voxgender.app.settings import SQLITE_PREFIX, Settings, load_settings
 from voxgender.app.store import Store, StoreUsage
 from voxgender.cli import EXIT_SOME_FAILED
+from voxgender.cli.checks import (
+    check_certificate,
+    check_clock,
+    check_disk,
+    check_extras,
+    check_ports,
+    check_server,
+    check_spool,
+)
 from voxgender.core.errors import SettingsError, VoxgenderError
 from voxgender.files.heads import load_head
 from voxgender.files.models import extractor_folder, find_model
@@ -27,9 +36,10 @@ LIBRARIES = ("numpy", "onnxruntime", "soundfile", "soxr", "fastapi", "uvicorn")
 
 
 @click.command("doctor")
+@click.option("--server", metavar="URL", help="A running server to be asked as well, like http://127.0.0.1:8000.")
 @click.pass_context
-def command(ctx: click.Context) -> None:
-    """Check the installation: settings, model, extraction, media formats, store."""
+def command(ctx: click.Context, server: str | None) -> None:
+    """Check the installation and the machine: one line each, and what to do where something is wrong."""
     click.echo(f"voxgender {__version__}, Python {platform.python_version()}, {platform.platform()}")
     click.echo(", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES))
     try:
@@ -50,7 +60,15 @@ def command(ctx: click.Context) -> None:
         "extraction": lambda: _extraction(settings),
         "media formats": _media,
         "store": lambda: _store(settings),
+        "spool": lambda: check_spool(settings),
+        "disk": lambda: check_disk(settings),
+        "clock": check_clock,
+        "ports": lambda: check_ports(settings),
+        "certificate": lambda: check_certificate(settings),
+        "extras": check_extras,
     }
+    if server is not None:
+        checks["server"] = lambda: check_server(server)
     failed = 0
     for name, check in checks.items():
         try:

@@ -23,7 +23,8 @@ def setting_flags() -> list[click.Parameter]:
 
 
 def _serve(**flags: Any) -> None:
-    from voxgender.app.working import WorkProcess
+    from voxgender.app.metrics_folder import count_in, metrics_folder
+    from voxgender.app.work_process import WorkProcess
     from voxgender.serving.listener import bind, log_listening, rpc_address
 
     settings = load_settings(**flags)
@@ -31,7 +32,8 @@ def _serve(**flags: Any) -> None:
     with (
         bind(settings.host, settings.port) as listener,
         rpc_address(settings) as rpc,
-        WorkProcess(settings) as working,
+        metrics_folder() as metrics,
+        WorkProcess(settings, metrics) as working,
     ):
 
         def on_listening() -> None:
@@ -42,8 +44,9 @@ def _serve(**flags: Any) -> None:
             # What only watches over the workers loads nothing of what they answer with.
             from voxgender.serving.workers import Workers
 
-            Workers(settings, listener, rpc, on_listening, working.stop).run()
+            Workers(settings, listener, rpc, on_listening, working.stop, metrics).run()
         else:
+            count_in(metrics, "serve")
             from voxgender.app.service import Service
             from voxgender.serving.server import Server
 

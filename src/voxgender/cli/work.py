@@ -13,7 +13,8 @@ from voxgender.cli.serve import setting_flags
 
 
 def _work(**flags: Any) -> None:
-    from voxgender.app.working import extractors_of, work
+    from voxgender.app.work_process import extractors_of
+    from voxgender.app.working import work
 
     settings = load_settings(**flags)
     configure_logs(settings.log_level)

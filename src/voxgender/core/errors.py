@@ -225,6 +225,12 @@ class ServiceStoppingError(VoxgenderError):
     code = "service.stopping"
 
 
+class BackupError(VoxgenderError):
+    """A backup cannot be made, or cannot be restored."""
+
+    code = "backup.failed"
+
+
 class CapacityError(VoxgenderError):
     """What may be used in this period is used up."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,7 @@ from voxgender.core.media import ALL, MediaOptions
 from voxgender.core.voiceprint import Voiceprint, encode_voiceprint
 from voxgender.files.audio import AudioLimits, AudioStream, open_audio
 from voxgender.files.extraction import SAMPLE_RATE_HZ, Extractor, OpenExtraction
+from voxgender.files.stage_times import StageTimes
 
 _PIECE_S = 10.0
 
@@ -26,6 +28,7 @@ def hear_channels(
     options: MediaOptions = ALL,
     limits: AudioLimits | None = None,
     on_progress: Callable[[float], None] = lambda _: None,
+    times: StageTimes | None = None,
 ) -> ChannelVoiceprints:
     """Make the voiceprints of a recording's channels, all in one pass over it and in memory that does not grow.
 
@@ -35,11 +38,14 @@ def hear_channels(
         options: What is to be heard.
         limits: What the audio may ask for at most.
         on_progress: Told again and again how much of the file has been read, 0 to 1.
+        times: What the stages take is added to it.
 
     Raises:
         AudioChannelError: The recording does not have a channel that was asked for, or several where one may be.
         AudioError: It cannot be read as audio, or is beyond the limits.
     """
+    times = times or StageTimes()
+    began_s = time.perf_counter()
     is_mixed = options.channel_mode == "mix"
     # The mean of all channels is taken before anything else, so that it is what the command line hears as well.
     rows: Literal["mix", "split"] = "mix" if is_mixed and not options.channels else "split"
@@ -48,9 +54,10 @@ def hear_channels(
             raise AudioChannelError(f"the audio has {audio.info.channels} channels; send one of them, or their mix")
         chosen = (0,) if rows == "mix" else _chosen(options.channels, audio.info.channels)
         numbers = (0,) if is_mixed else chosen
-        channels = [extractor.start(options.max_speech_s) for _ in numbers]
+        channels = [extractor.start(options.max_speech_s, times) for _ in numbers]
         samples = 0
         for piece in _in_range(audio, options):
+            times.decoding_s += time.perf_counter() - began_s
             heard = piece[list(chosen)]
             if is_mixed:
                 heard = heard.mean(axis=0, dtype=np.float32, keepdims=True)
@@ -58,6 +65,7 @@ def hear_channels(
             for channel, row in zip(channels, heard, strict=True):
                 channel.feed(row)
             on_progress(audio.progress)
+            began_s = time.perf_counter()
             if all(channel.full for channel in channels):
                 break
     voiceprints = tuple(_voiceprint(extractor, channel) for channel in channels)

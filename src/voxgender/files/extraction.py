@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from voxgender.files.joined_encoder import JoinedEncoder
 from voxgender.files.models import Card, load_card
 from voxgender.files.network import load_network
 from voxgender.files.onnx_encoder import load_onnx_encoder
+from voxgender.files.stage_times import StageTimes
 
 SAMPLE_RATE_HZ: Final = mel.SAMPLE_RATE_HZ
 """What is fed must have this rate."""
@@ -93,18 +95,19 @@ class Extractor:
     def __repr__(self) -> str:
         return f"Extractor({str(self.card.folder)!r}): {self.card!r}"
 
-    def start(self, max_speech_s: float | None = None) -> OpenExtraction:
+    def start(self, max_speech_s: float | None = None, times: StageTimes | None = None) -> OpenExtraction:
         """Begin with one channel, to be fed piece by piece.
 
         Args:
             max_speech_s: Use no more than this much speech, in seconds, from the start.
+            times: What the stages take is added to it.
 
         Raises:
             InputError: ``max_speech_s`` is not above zero.
         """
         if max_speech_s is not None and not max_speech_s > 0:
             raise InputError(f"max_speech_s is {max_speech_s}; ask for more than 0 seconds of speech, or leave it out")
-        return OpenExtraction(self._vad, self._encoder, max_speech_s)
+        return OpenExtraction(self._vad, self._encoder, max_speech_s, times or StageTimes())
 
     def extract(self, pieces: Iterable[NDArray[np.float32]], max_speech_s: float | None = None) -> Extraction:
         """Make the vector of one channel.
@@ -129,7 +132,8 @@ class Extractor:
 class OpenExtraction:
     """One channel while it arrives. Memory is bounded: about 20 s of samples, and what the encoder holds."""
 
-    def __init__(self, vad_session: Any, encoder: Encoder, max_speech_s: float | None) -> None:
+    def __init__(self, vad_session: Any, encoder: Encoder, max_speech_s: float | None, times: StageTimes) -> None:
+        self._times = times
         self._finder = vad.SpeechFinder(vad_session)
         self._dimensions = encoder.dimensions
         self._encoder = encoder.start()
@@ -158,20 +162,30 @@ class OpenExtraction:
             return
         # Full scale is 1.0, and what lies beyond is clipped as in any 16-bit file; this also makes the copy that lets
         # the caller use its buffer again.
-        for speech in self._finder.feed(np.clip(samples, -1.0, 1.0)):
-            self._use(speech)
+        began_s = time.perf_counter()
+        found = self._finder.feed(np.clip(samples, -1.0, 1.0))
+        self._times.detecting_s += time.perf_counter() - began_s
+        self._use(found)
 
     def finish(self) -> Extraction:
         """Say what was found; nothing may be fed afterwards."""
+        began_s = time.perf_counter()
         if not self.full:
-            for speech in self._finder.finish():
-                self._use(speech)
+            found = self._finder.finish()
+            self._times.detecting_s += time.perf_counter() - began_s
+            self._use(found)
         if not self._speech_samples:
             return Extraction(np.zeros(self._dimensions, np.float32), 0.0)
-        return Extraction(self._encoder.finish(), self._speech_samples / SAMPLE_RATE_HZ)
+        began_s = time.perf_counter()
+        vector = self._encoder.finish()
+        self._times.encoding_s += time.perf_counter() - began_s
+        return Extraction(vector, self._speech_samples / SAMPLE_RATE_HZ)
 
-    def _use(self, speech: NDArray[np.float32]) -> None:
-        speech = speech[: int(min(len(speech), self._left))]
-        self._left -= len(speech)
-        self._speech_samples += len(speech)
-        self._encoder.feed(speech)
+    def _use(self, found: Iterable[NDArray[np.float32]]) -> None:
+        began_s = time.perf_counter()
+        for speech in found:
+            used = speech[: int(min(len(speech), self._left))]
+            self._left -= len(used)
+            self._speech_samples += len(used)
+            self._encoder.feed(used)
+        self._times.encoding_s += time.perf_counter() - began_s

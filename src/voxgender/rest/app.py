@@ -16,9 +16,10 @@ from starlette.routing import Match
 from starlette.types import ASGIApp
 
 from voxgender import __version__
+from voxgender.app.metrics import count_refusal
 from voxgender.app.service import Service
 from voxgender.core.errors import VoxgenderError
-from voxgender.rest import media, schema, system, voiceprints
+from voxgender.rest import media, operation, schema, system, voiceprints
 from voxgender.rest.direct import DirectPaths
 from voxgender.rest.errors import error_body, error_response, parameter_details
 from voxgender.rest.ids import RequestIds
@@ -26,14 +27,15 @@ from voxgender.rest.ids import RequestIds
 log = structlog.get_logger()
 
 _TASKS: Final = (voiceprints.router, media.gender_router, media.extraction_router)
-_ROUTERS: Final = (*_TASKS, system.router)
+_ROUTERS: Final = (*_TASKS, system.router, operation.router)
+_HTTP_CODES: Final = {404: "resource.not-found", 405: "method.invalid"}
 
 
 def create_app(service: Service) -> ASGIApp:
     """Return the ASGI application of a service, which whoever runs the application starts and stops."""
     app = _documented(service)
     direct = [route for router in _TASKS for route in router.routes if isinstance(route, APIRoute)]
-    return RequestIds(DirectPaths(app, direct))
+    return RequestIds(DirectPaths(app, direct), service.traces)
 
 
 def _documented(service: Service) -> FastAPI:
@@ -73,6 +75,7 @@ def _documented(service: Service) -> FastAPI:
 async def _answer_error(_: Request, error: Exception) -> Response:
     error = cast(VoxgenderError, error)
     response = error_response(error)
+    count_refusal("rest", error.code)
     if response.status_code >= 500:
         log.error("request refused", code=error.code, error=str(error))
     else:
@@ -83,6 +86,7 @@ async def _answer_error(_: Request, error: Exception) -> Response:
 async def _answer_http(request: Request, error: Exception) -> Response:
     """Answer what the router itself refuses: unknown paths and methods."""
     error = cast(HTTPException, error)
+    count_refusal("rest", _HTTP_CODES.get(error.status_code, "request.invalid"))
     if error.status_code == 405:
         message = f"The method {request.method} is not allowed here."
         return error_body(405, "method.invalid", message, headers={"allow": _allowed(request, error)})
@@ -103,6 +107,7 @@ def _allowed(request: Request, error: HTTPException) -> str:
 async def _answer_parameters(_: Request, error: Exception) -> Response:
     """Answer what FastAPI refuses by a route's signature, in the contract's words instead of its own."""
     details = parameter_details(cast(RequestValidationError, error).errors())
+    count_refusal("rest", "request.validation-error")
     log.info("request refused", code="request.validation-error")
     return error_body(422, "request.validation-error", "Request validation error.", details)
 

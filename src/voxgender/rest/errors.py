@@ -32,6 +32,8 @@ Detail: TypeAlias = dict[str, object]
 MAX_DETAILS: Final = 100
 """Details told of one request. 50,000 would be a body of several megabytes that nobody reads."""
 
+RETRY_SOON: Final[Mapping[str, str]] = {"retry-after": "1"}
+"""For answers that say that the service cannot take requests now."""
 MAX_SHOWN: Final = 40
 """Characters of a wrong parameter that are told back."""
 _OUT_OF_RANGE: Final = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")

@@ -12,8 +12,13 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voxgender.app.ids import CORRELATION_ID, REQUEST_ID, take_ids
-from voxgender.rest.errors import error_body, error_response
+from voxgender.app.metrics import count_refusal, count_request
+from voxgender.app.traces import OFF, RequestSpan, Traces
+from voxgender.core.errors import RequestInvalidError
+from voxgender.rest.errors import RETRY_SOON, error_body, error_response
 
+UNKNOWN: Final = "unknown"
+"""The route of a request for what is not there."""
 DRAIN_BYTES: Final = 256 * 1024**2
 """Most bytes of a refused body that are read and thrown away before the connection is closed."""
 DRAIN_S: Final = 2.0
@@ -27,19 +32,34 @@ class RequestIds:
 
     Args:
         app: What answers the requests.
+        traces: Makes the span of each.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, traces: Traces = OFF) -> None:
         self._app = app
+        self._traces = traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began_s = time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         ids, refusal = take_ids(headers)
+        with self._traces.request("rest", headers, ids) as span:
+            await self._answer(scope, receive, send, headers, ids, refusal, span)
+
+    async def _answer(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        headers: Mapping[bytes, bytes],
+        ids: Mapping[str, str],
+        refusal: RequestInvalidError | None,
+        span: RequestSpan,
+    ) -> None:
+        began_s = time.perf_counter()
         id_headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in ids.items()]
         status = 0
         body = IncomingBody(headers, receive)
@@ -56,6 +76,7 @@ class RequestIds:
 
         async def answer() -> None:
             if refusal is not None:
+                count_refusal("rest", refusal.code)
                 await error_response(refusal)(scope, body.receive, send_with_ids)
             else:
                 await self._app(scope, body.receive, send_with_ids)
@@ -68,15 +89,20 @@ class RequestIds:
             log.warning("request given up, because the service stops", method=scope["method"], path=_path(scope))
             if not status:
                 body.give_up()
-                stopping = error_body(503, "internal", "The service is stopping.")
+                stopping = error_body(503, "internal", "The service is stopping.", headers=RETRY_SOON)
                 await stopping(scope, body.receive, send_with_ids)
         except Exception:
             log.exception("request failed", method=scope["method"], path=_path(scope))
             if status:
                 raise
+            count_refusal("rest", "internal")
             await error_body(500, "internal", "Internal error.")(scope, body.receive, send_with_ids)
-        duration_ms = round((time.perf_counter() - began_s) * 1000, 3)
-        log.info("request", method=scope["method"], path=_path(scope), status=status, duration_ms=duration_ms)
+        duration_s, path = time.perf_counter() - began_s, _path(scope)
+        log.info("request", method=scope["method"], path=path, status=status, duration_ms=round(duration_s * 1000, 3))
+        # On the way to nowhere a client may choose among all methods that there are.
+        operation = path if path == UNKNOWN else f"{scope['method']} {path}"
+        count_request("rest", operation, str(status), duration_s)
+        span.tell(operation, str(status), is_error=status >= 500)
 
 
 class IncomingBody:
@@ -123,5 +149,5 @@ class IncomingBody:
 
 def _path(scope: Scope) -> str:
     """Return the pattern of the route: a path itself may hold whatever a client put there, a voiceprint even."""
-    path: str = getattr(scope.get("route"), "path", "unknown")
+    path: str = getattr(scope.get("route"), "path", UNKNOWN)
     return path

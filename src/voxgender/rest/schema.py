@@ -155,6 +155,20 @@ class SystemStatus(BaseModel):
     status: Literal["ok", "unavailable"]
 
 
+class ReadinessCheck(BaseModel):
+    """One of the things that must be so."""
+
+    state: Literal["ok", "warning", "failed"]
+    told: str = Field(description="What is the case, in words.")
+
+
+class Readiness(BaseModel):
+    """Whether requests are to come, and by which checks."""
+
+    status: Literal["ok", "unavailable"]
+    checks: dict[str, ReadinessCheck]
+
+
 class SystemInfo(BaseModel):
     """What the service is, what it allows, and what it takes where a request does not say."""
 

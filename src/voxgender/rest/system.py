@@ -1,22 +1,19 @@
-"""What operators ask: is it alive, is it ready, what is it?"""
+"""What clients ask: what is it, and does it take requests?"""
 
 from __future__ import annotations
 
 from typing import Any
 
-import structlog
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from voxgender import __version__
-from voxgender.core.errors import VoxgenderError
 from voxgender.rest import schema
 from voxgender.rest.admission import service_of
-from voxgender.rest.errors import error_body
+from voxgender.rest.errors import RETRY_SOON, error_body
 
 router = APIRouter(tags=["System"])
-log = structlog.get_logger()
 
 _NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {"model": schema.ErrorBody, "description": "It cannot take requests now."}
@@ -44,22 +41,8 @@ async def info(request: Request) -> Response:
 
 
 @router.get("/api/system/status", name="system_status", response_model=schema.SystemStatus, responses=_NOT_READY)
-@router.head("/readyz", include_in_schema=False)
-@router.get("/readyz", response_model=schema.SystemStatus, responses=_NOT_READY)
-async def ready(request: Request) -> Response:
-    """Tell whether it takes requests: it has started, is not stopping, and its store answers."""
-    service = service_of(request)
-    try:
-        if service.is_ready:
-            await service.store.usage()
-            return JSONResponse({"status": "ok"})
-    except VoxgenderError as error:
-        log.warning("not ready", error=str(error))
-    return error_body(503, "internal", "The service cannot take requests now.")
-
-
-@router.head("/livez", include_in_schema=False)
-@router.get("/livez", response_model=schema.SystemStatus)
-async def alive() -> Response:
-    """Tell that the process answers."""
-    return JSONResponse({"status": "ok"})
+async def status(request: Request) -> Response:
+    """Tell whether it takes requests: it has started, is not stopping, and what requests need is there."""
+    if await service_of(request).readiness.is_ready():
+        return JSONResponse({"status": "ok"})
+    return error_body(503, "internal", "The service cannot take requests now.", headers=RETRY_SOON)

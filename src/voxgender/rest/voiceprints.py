@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -10,6 +11,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from voxgender.app.metrics import count_stage
 from voxgender.app.task import Technology
 from voxgender.core.scoring import FEW_ITEMS, Scoring
 from voxgender.rest import schema
@@ -67,12 +69,14 @@ async def start(request: Request) -> Response:
     name = submission_name(request)
     decision = asked_decision(request, service)
     media_type = body_type(request)
+    began_s = time.perf_counter()
     scoring = service.begin_scoring()
     pieces = body_of(request, service.settings.max_body_bytes)
     if media_type == ARROW:
         await _score_arrow(pieces, scoring)
     else:
         await _score_json(pieces, scoring)
+    count_stage(TECHNOLOGY, "reading", time.perf_counter() - began_s)
     task = await service.submit(scoring, decision, permit, name)
     return started(task, permit)
 

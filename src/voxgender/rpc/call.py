@@ -16,6 +16,7 @@ from grpc import StatusCode
 from voxgender.app.admission import ANYONE, Permit
 from voxgender.app.ids import take_ids
 from voxgender.app.key import API_KEY, AUTHORIZATION, sent_key
+from voxgender.app.metrics import count_refusal, count_request
 from voxgender.app.service import Service
 from voxgender.core.errors import RequestInvalidError, ServiceStoppingError, VoxgenderError
 from voxgender.rpc.context import Context, caller_of, headers_of
@@ -26,6 +27,8 @@ NEXT_MESSAGE_S: Final = 120.0
 """Longest time between two messages of a stream: one that has been forgotten must not be kept for ever."""
 READ_S: Final = 60.0
 """Longest time that a client may leave answers unread."""
+
+_OUR_FAULTS: Final = (StatusCode.INTERNAL, StatusCode.UNAVAILABLE, StatusCode.UNKNOWN)
 
 log = structlog.get_logger()
 
@@ -50,6 +53,8 @@ async def answering(
     ids, refusal = take_ids(headers)
     # Each RPC is a task with a context of its own, which ends with it.
     structlog.contextvars.bind_contextvars(**{name[2:].replace("-", "_"): value for name, value in ids.items()})
+    spanned = contextlib.ExitStack()
+    span = spanned.enter_context(service.traces.request("grpc", headers, ids))
     status = StatusCode.UNKNOWN
     try:
         try:
@@ -72,6 +77,7 @@ async def answering(
                 log.error("request refused", code=error.code, error=str(error))  # noqa: TRY400 - it is no surprise
             else:
                 log.info("request refused", code=error.code)
+            count_refusal("grpc", error.code)
             await refuse(context, error)
     except asyncio.CancelledError:
         status = StatusCode.CANCELLED
@@ -81,10 +87,14 @@ async def answering(
     except Exception:
         status = StatusCode.INTERNAL
         log.exception("request failed", method=method)
+        count_refusal("grpc", "internal")
         await refuse(context, VoxgenderError("internal error"))
     finally:
-        duration_ms = round((time.perf_counter() - began_s) * 1000, 3)
-        log.info("request", method=method, status=status.name, duration_ms=duration_ms)
+        duration_s = time.perf_counter() - began_s
+        log.info("request", method=method, status=status.name, duration_ms=round(duration_s * 1000, 3))
+        count_request("grpc", method, status.name, duration_s)
+        span.tell(method, status.name, is_error=status in _OUR_FAULTS)
+        spanned.close()
 
 
 def _text(headers: Mapping[bytes, bytes], name: str) -> str | None:

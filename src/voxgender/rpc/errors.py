@@ -57,6 +57,7 @@ TABLE: Final[Mapping[str, StatusCode]] = {
     "model.invalid": StatusCode.INTERNAL,
     "settings.invalid": StatusCode.INTERNAL,
     "dependency.missing": StatusCode.INTERNAL,
+    "backup.failed": StatusCode.INTERNAL,
     "media.lost": StatusCode.INTERNAL,
     "internal": StatusCode.INTERNAL,
 }

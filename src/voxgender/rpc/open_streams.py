@@ -13,8 +13,10 @@ import grpc
 import grpc.aio
 import structlog
 
+from voxgender.app.ids import take_ids
+from voxgender.app.metrics import count_refusal, count_stream
 from voxgender.core.errors import StreamLimitError
-from voxgender.rpc.context import Context, caller_of
+from voxgender.rpc.context import Context, caller_of, headers_of
 from voxgender.rpc.errors import refuse
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -109,7 +111,10 @@ class OpenStreams(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # it t
         async def counted(request: Any, context: Context) -> Any:
             caller = caller_of(context.peer())
             if (refusal := self._refusal(caller)) is not None:
-                log.info("request refused", code=refusal.code, error=str(refusal))
+                ids, _ = take_ids(headers_of(context))
+                told = {name[2:].replace("-", "_"): value for name, value in ids.items()}
+                log.info("request refused", code=refusal.code, error=str(refusal), **told)
+                count_refusal("grpc", refusal.code)
                 await refuse(context, refusal)
             with self._open(caller):
                 if is_ours:
@@ -134,10 +139,12 @@ class OpenStreams(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # it t
     @contextlib.contextmanager
     def _open(self, caller: str) -> Iterator[None]:
         self._of_caller[caller] += 1
+        count_stream(1)
         self._all_gone.clear()
         try:
             yield
         finally:
+            count_stream(-1)
             self._of_caller[caller] -= 1
             if not self._of_caller[caller]:
                 del self._of_caller[caller]

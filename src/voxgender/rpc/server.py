@@ -38,6 +38,8 @@ SPARE_S: Final = 1.0
 """Seconds that calls which have been given up have to give back what they had taken."""
 HEALTH_S: Final = 0.5
 """Seconds that those who watch over the server have to hear that it stops."""
+WATCH_S: Final = 1.0
+"""Seconds between two looks whether health is still as it was told."""
 LOOK_S: Final = 0.1
 """Seconds between two looks whether calls are to be given up."""
 
@@ -82,6 +84,7 @@ class RpcServer:
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # its types leave it out
         self._streams = OpenStreams(_OURS)
         self._stopping: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to answer.
@@ -113,8 +116,8 @@ class RpcServer:
         logging.getLogger("grpc._cython.cygrpc").setLevel(logging.CRITICAL)
         await server.start()
         self._server = server
-        for name in ("", *_SERVICES):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        await self._tell_health()
+        self._watching = asyncio.create_task(self._watch())
 
     def begin_to_stop(self) -> None:
         """Take no more calls and let those under way finish; this does not wait for them."""
@@ -133,7 +136,22 @@ class RpcServer:
                 await self._server.stop(None)
                 await self._stopping
 
+    async def _watch(self) -> None:
+        """Keep what health tells what readiness tells, as long as calls are taken."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            await self._tell_health()
+
+    async def _tell_health(self) -> None:
+        told = health_pb2.HealthCheckResponse
+        status = told.SERVING if await self._service.readiness.is_ready() else told.NOT_SERVING
+        for name in ("", *_SERVICES):
+            await self._health.set(name, status)
+
     async def _stop(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
         if self._server is None:
             return
         with contextlib.suppress(TimeoutError):

@@ -53,6 +53,8 @@ class Server:
         self._rest = RestServer(service, listener, on_listening, self._begin_stopping)
         self._rpc = None if rpc_address is None else RpcServer(service, rpc_address)
         self._on_stopping = on_stopping
+        self._drain_s = service.settings.drain_s
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def serve(self) -> None:
         """Do what :meth:`run` does, on an event loop of its own, the fastest that there is.
@@ -76,6 +78,7 @@ class Server:
         Raises:
             SettingsError: Where the store cannot be opened, or an address cannot be had.
         """
+        self._loop = asyncio.get_running_loop()
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, self._take_signal)
@@ -99,12 +102,19 @@ class Server:
         self._rest.stop()
 
     def _begin_stopping(self) -> None:
+        self._service.begin_to_stop()
         if self._rpc is not None:
             self._rpc.begin_to_stop()
         self._on_stopping()
 
     def _take_signal(self, number: int, _: FrameType | None) -> None:
-        self._rest.stop(at_once=number == signal.SIGINT and self._rest.is_stopping)
+        """Stop; where there is time for it, only once those who send requests know that no more are to come."""
+        drain_s, self._drain_s = self._drain_s, 0.0
+        if self._loop is not None and drain_s:
+            self._service.begin_to_stop()
+            self._loop.call_soon_threadsafe(self._loop.call_later, drain_s, self.stop)
+        else:
+            self._rest.stop(at_once=number == signal.SIGINT and self._rest.is_stopping)
 
 
 async def _trim() -> None:

@@ -12,12 +12,14 @@ import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from typing import Final
 
 import structlog
 from limits.errors import StorageError
 
 from voxgender.app.logs import configure_logs
+from voxgender.app.metrics_folder import count_in, forget_live
 from voxgender.app.parent import watch_parent
 from voxgender.app.rate_storage import machine_windows
 from voxgender.app.reports import next_report
@@ -49,6 +51,7 @@ class Workers:
         rpc_address: Where they answer gRPC, each with a socket of its own; None for nowhere.
         on_listening: Called once the first of them answers.
         on_stopping: Called once they are told to stop.
+        metrics: The folder where they count together; None where each counts for itself.
 
     Raises:
         SettingsError: Where the system cannot share a socket.
@@ -61,6 +64,7 @@ class Workers:
         rpc_address: str | None,
         on_listening: Callable[[], None],
         on_stopping: Callable[[], None],
+        metrics: Path | None = None,
     ) -> None:
         if os.name != "posix":
             raise SettingsError(
@@ -71,6 +75,7 @@ class Workers:
         self._rpc_address = rpc_address
         self._on_listening = on_listening
         self._on_stopping = on_stopping
+        self._metrics = metrics
         self._processes: set[SpawnProcess] = set()
         self._answering: set[SpawnProcess] = set()
         self._is_listening = False
@@ -97,15 +102,18 @@ class Workers:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop)
-        kept = [loop.create_task(self._keep_one()) for _ in range(self._settings.workers)]
+        kept = [loop.create_task(self._keep_one(f"serve{place}")) for place in range(self._settings.workers)]
         await asyncio.wait(kept, return_when=asyncio.FIRST_EXCEPTION)
         self._stop()
         for outcome in await asyncio.gather(*kept, return_exceptions=True):
             if outcome is not None:
                 raise outcome
 
-    async def _keep_one(self) -> None:
+    async def _keep_one(self, place: str) -> None:
         """Start a worker, and again whenever it ends, until all are to stop.
+
+        Args:
+            place: The metrics' name for the one that is kept.
 
         Raises:
             VoxgenderError: Where it cannot start and no other answers.
@@ -114,7 +122,7 @@ class Workers:
         pause_s = FIRST_PAUSE_S
         while not self._stopping.is_set():
             began_s = loop.time()
-            pid, has_answered, end = await self._watch_one()
+            pid, has_answered, end = await self._watch_one(place)
             if self._stopping.is_set():
                 return
             if not has_answered and not self._answering:
@@ -126,10 +134,10 @@ class Workers:
                 await asyncio.wait_for(self._stopping.wait(), pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
-    async def _watch_one(self) -> tuple[int | None, bool, VoxgenderError]:
+    async def _watch_one(self, place: str) -> tuple[int | None, bool, VoxgenderError]:
         """Start a worker and wait for its end; return which it was, whether it has answered, and why it ended."""
         try:
-            process, reports = self._start()
+            process, reports = self._start(place)
         except OSError as error:  # no memory, no more processes or files for now
             return None, False, VoxgenderError(f"a worker cannot be started: {error.strerror or error}")
         with reports:
@@ -139,16 +147,19 @@ class Workers:
                 report = await next_report(reports)
                 self._answering.discard(process)
         process.join()
+        forget_live(self._metrics, place)
         self._processes.discard(process)
         if not isinstance(report, VoxgenderError):
             report = VoxgenderError(f"a worker ended with exit code {process.exitcode}")
         return process.pid, has_answered, report
 
-    def _start(self) -> tuple[SpawnProcess, Connection]:
+    def _start(self, place: str) -> tuple[SpawnProcess, Connection]:
         """Start a worker; return it and where it reports, first whether it answers, then by its end."""
         reports, told = _SPAWN.Pipe(duplex=False)
         process = _SPAWN.Process(
-            target=_work, args=(self._settings, self._listener, self._rpc_address, told), daemon=True
+            target=_work,
+            args=(self._settings, self._listener, self._rpc_address, told, self._metrics, place),
+            daemon=True,
         )
         # Ctrl-C goes to all processes of a terminal. One that has only begun leaves it to this one to end it.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -186,8 +197,17 @@ class Workers:
             process.kill()
 
 
-def _work(settings: Settings, listener: socket.socket, rpc_address: str | None, told: Connection) -> None:
+def _work(
+    settings: Settings,
+    listener: socket.socket,
+    rpc_address: str | None,
+    told: Connection,
+    metrics: Path | None,
+    place: str,
+) -> None:
     """Be a worker; tell ``True`` once it answers, or the error that keeps it from that."""
+    count_in(metrics, place)
+    # Only now, because the metrics come with them.
     from voxgender.app.service import Service
     from voxgender.serving.server import Server
 

@@ -1,0 +1,107 @@
+"""Where the processes of one service count together: a folder of small files, one or two of each process.
+
+It is the way of the library prometheus_client for several processes: each writes its own files through a memory map,
+and whoever is asked for the metrics adds them all up. A file belongs to a place, not to a process: the worker that is
+started in the place of a dead one goes on counting in the same file. So no count ever falls while the service runs,
+and there are no more files than places, however often a worker dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from voxgender.app.disk import lock_now
+from voxgender.core.errors import SettingsError
+
+_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""What the library looks for when a metric gets its first value; nobody need set it."""
+
+_PREFIX: Final = "voxgender-metrics-"
+_NEW_S: Final = 60.0
+"""A folder that is younger may be one whose service has not marked it yet."""
+_METRICS: Final = "voxgender.app.metrics"
+
+_joined: Path | None = None
+
+log = structlog.get_logger()
+
+
+@contextlib.contextmanager
+def metrics_folder() -> Iterator[Path]:
+    """Give a new folder for the time of the context.
+
+    Raises:
+        SettingsError: Where there is no place for it.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        mark = os.open(folder / ".mark", os.O_RDWR | os.O_CREAT, 0o600)
+        lock_now(mark)
+    except OSError as error:
+        raise SettingsError(
+            f"no folder can be made for the metrics' files: {error.strerror or error}; name a folder that can be "
+            "written to by TMPDIR"
+        ) from None
+    _delete_left(folder.parent)
+    try:
+        yield folder
+    finally:
+        os.close(mark)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _delete_left(parent: Path) -> None:
+    """Delete the folders of services that were killed: nobody holds their marks."""
+    for mark in parent.glob(f"{_PREFIX}*/.mark"):
+        with contextlib.suppress(OSError):
+            if time.time() - mark.stat().st_mtime > _NEW_S:
+                file = os.open(mark, os.O_RDWR)
+                try:
+                    is_left = lock_now(file)
+                finally:
+                    os.close(file)
+                if is_left:
+                    shutil.rmtree(mark.parent, ignore_errors=True)
+
+
+def count_in(folder: Path | None, place: str) -> None:
+    """Have this process count in a folder; to be called before anything of it imports the metrics.
+
+    Args:
+        folder: Which; None where the process counts for itself alone.
+        place: Tells the process from all others that count there at the same time; of letters and digits.
+    """
+    if folder is None:
+        return
+    if _METRICS in sys.modules:
+        # Its metrics count in memory already, as in a program that has begun something else before it serves.
+        log.debug("metrics are of this process alone")
+        return
+    global _joined
+    _joined = folder
+    os.environ[_VARIABLE] = str(folder)
+    from prometheus_client import values
+
+    values.ValueClass = values.MultiProcessValue(lambda: place)  # type: ignore[no-untyped-call]
+
+
+def joined_folder() -> Path | None:
+    """Return the folder that this process counts in; None where it counts for itself alone."""
+    return _joined
+
+
+def forget_live(folder: Path | None, place: str) -> None:
+    """Forget what counts only as long as its process lives, like open streams; the process has ended."""
+    if folder is not None:
+        for path in folder.glob(f"gauge_live*_{place}.db"):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,188 @@
+"""A backup put back: checked whole before anything is replaced, and never under somebody who uses the store."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import sqlite3
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import IO, Final
+
+import msgspec
+
+from voxgender import __version__
+from voxgender.app.backup import FORMAT, Contents, StorePlace, count_tasks, schema_of, sha256_of, sync_folder, told_of
+from voxgender.app.sqlite_schema import APPLICATION_ID, SCHEMA_VERSION
+from voxgender.core.errors import BackupError
+
+_MEDIA: Final = re.compile(r"media/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.media")
+_ABOUT_BYTES: Final = 64 * 1024
+_PIECE_BYTES: Final = 1024**2
+
+
+def restore(source: Path, place: StorePlace, *, replaces: bool = False) -> Contents:
+    """Put a store where a backup says that it was, and return what it holds.
+
+    What the licence has used is never less afterwards than in the backup, nor than in a store that is replaced.
+
+    Args:
+        source: What :func:`back_up` made.
+        place: Where the store is to be.
+        replaces: Whether a store with tasks is replaced; one that is in use never is.
+
+    Raises:
+        BackupError: Where the file is no backup, is damaged or of a later version, or the place is taken.
+    """
+    place.path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    place.spool.absolute().parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix=".voxgender-restore-", dir=place.path.absolute().parent) as folder,
+            tempfile.TemporaryDirectory(prefix=".voxgender-restore-", dir=place.spool.absolute().parent) as media,
+        ):
+            contents = _unpack(source, Path(folder) / "store.db", Path(media))
+            restored = Path(folder) / "store.db"
+            store_id = _check(source, restored, contents)
+            with _unused(place.path) as present:
+                if present is not None:
+                    _check_empty(place.path, present, replaces=replaces)
+                    _keep_licence_use(present, restored)
+                _check_spool(place.spool, store_id, replaces=replaces)
+                _put_media(place.spool, Path(media), store_id)
+                with restored.open("rb") as file:
+                    os.fsync(file.fileno())
+                restored.replace(place.path)
+                sync_folder(place.path.absolute().parent)
+    except (OSError, sqlite3.Error, tarfile.TarError) as error:
+        raise BackupError(f"{source} cannot be restored to {place.path}: {told_of(error)}") from None
+    return contents
+
+
+def _unpack(source: Path, store: Path, media: Path) -> Contents:
+    """Take a backup apart; nothing of it names where it is put.
+
+    Raises:
+        BackupError: Where it is none.
+    """
+    contents: Contents | None = None
+    with source.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
+        for member in archive:
+            data = archive.extractfile(member) if member.isreg() else None
+            if data is None:
+                raise BackupError(f"{source} is no backup: it holds {member.name[:100]!r}, which is no file")
+            if member.name == "backup.json":
+                contents = _read_contents(source, data.read(_ABOUT_BYTES))
+            elif member.name == "store.db":
+                _write(store, data)
+            elif name := _MEDIA.fullmatch(member.name):
+                _write(media / f"{name[1]}.media", data)
+            else:
+                raise BackupError(f"{source} is no backup: it holds {member.name[:100]!r}")
+    if contents is None or not store.exists():
+        raise BackupError(f"{source} is no backup: a part of it is missing")
+    files = {"store.db": store, **{f"media/{path.name}": path for path in media.iterdir()}}
+    if {name: sha256_of(path) for name, path in files.items()} != contents.sha256:
+        raise BackupError(f"{source} is damaged: its files are not those that were written")
+    return contents
+
+
+def _read_contents(source: Path, data: bytes) -> Contents:
+    try:
+        contents = msgspec.json.decode(data, type=Contents)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise BackupError(f"{source} is no backup: it does not say what it is") from None
+    if contents.format > FORMAT or contents.schema > SCHEMA_VERSION:
+        raise BackupError(
+            f"{source} was made by a later voxgender ({contents.version:.20}, schema {contents.schema}; this is "
+            f"{__version__}, schema {SCHEMA_VERSION}); install that one"
+        )
+    return contents
+
+
+def _write(path: Path, data: IO[bytes]) -> None:
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        shutil.copyfileobj(data, file, _PIECE_BYTES)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _check(source: Path, restored: Path, contents: Contents) -> str:
+    """Check the store of a backup, and return its id."""
+    if (schema := schema_of(restored)) != contents.schema:
+        raise BackupError(f"{source} is damaged: its store has schema {schema}, and not {contents.schema}")
+    if (tasks := count_tasks(restored)) != contents.tasks:
+        raise BackupError(f"{source} is damaged: its store holds {tasks} tasks, and not {contents.tasks}")
+    with closing(sqlite3.connect(restored)) as connection:
+        row = connection.execute("SELECT store_id FROM identity").fetchone()
+    return str(row[0])
+
+
+@contextlib.contextmanager
+def _unused(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """Give the present store for as long as nobody else can open it; None where there is none.
+
+    Raises:
+        BackupError: Where somebody uses it.
+    """
+    if not path.exists():
+        yield None
+        return
+    with closing(sqlite3.connect(path, timeout=1, isolation_level=None)) as connection:
+        try:
+            # Whoever has it open in WAL mode holds a lock that this mode's change needs alone.
+            (mode,) = connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            mode = "wal"
+        if mode != "delete":
+            raise BackupError(f"{path} is in use; stop the service and its workers first")
+        yield connection
+
+
+def _check_empty(path: Path, present: sqlite3.Connection, *, replaces: bool) -> None:
+    (application,) = present.execute("PRAGMA application_id").fetchone()
+    (objects,) = present.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if objects and application != APPLICATION_ID:
+        raise BackupError(f"{path} is a database of another program; name another place")
+    tasks = present.execute("SELECT count(*) FROM task").fetchone()[0] if objects else 0
+    if tasks and not replaces:
+        raise BackupError(f"{path} holds {tasks} tasks; restore to another place, or replace them by --replace")
+
+
+def _keep_licence_use(present: sqlite3.Connection, restored: Path) -> None:
+    (has_tables,) = present.execute("SELECT count(*) FROM sqlite_master WHERE name = 'licence_use'").fetchone()
+    used = present.execute("SELECT period, resource, used FROM licence_use").fetchall() if has_tables else []
+    with closing(sqlite3.connect(restored)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO licence_use VALUES (?, ?, ?)"
+            " ON CONFLICT (period, resource) DO UPDATE SET used = max(used, excluded.used)",
+            used,
+        )
+
+
+def _check_spool(spool: Path, store_id: str, *, replaces: bool) -> None:
+    marker = spool / ".store"
+    owner = marker.read_text(encoding="utf-8", errors="replace") if marker.exists() else store_id
+    left = len(list(spool.glob("*.media"))) if spool.exists() else 0
+    if left and not replaces:
+        whose = "this" if owner == store_id else "another"
+        raise BackupError(
+            f"{spool} holds {left} recordings of {whose} store; name another folder by VOXGENDER_SPOOL_DIR "
+            "(--spool-dir), or replace them by --replace"
+        )
+
+
+def _put_media(spool: Path, media: Path, store_id: str) -> None:
+    spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for old in spool.glob("*.media"):
+        old.unlink()
+    for path in media.iterdir():
+        path.replace(spool / path.name)
+    (spool / ".store").write_text(store_id, encoding="utf-8")
+    sync_folder(spool)

@@ -1,0 +1,46 @@
+"""The folder that processes count in: it goes with its service, however that ends."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from voxgender.app.metrics_folder import forget_live, metrics_folder
+from voxgender.core.errors import SettingsError
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
+def test_it_goes_at_the_end_and_a_killed_service_s_goes_at_the_next_start(tmp_path: Path) -> None:
+    left, new = tmp_path / "voxgender-metrics-left", tmp_path / "voxgender-metrics-new"
+    for folder in (left, new):
+        folder.mkdir()
+        (folder / ".mark").touch()
+    hour_ago_s = time.time() - 3600
+    os.utime(left / ".mark", (hour_ago_s, hour_ago_s))
+    with metrics_folder() as running:
+        os.utime(running / ".mark", (hour_ago_s, hour_ago_s))
+        with metrics_folder() as other:
+            assert {path.name for path in tmp_path.iterdir()} == {new.name, running.name, other.name}
+    assert [path.name for path in tmp_path.iterdir()] == [new.name]
+
+
+def test_without_a_place_for_it_the_start_ends_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/proc/none")
+    with pytest.raises(SettingsError, match="name a folder that can be written to by TMPDIR"), metrics_folder():
+        pass
+
+
+def test_what_a_dead_process_had_open_is_forgotten_and_its_counts_are_kept(tmp_path: Path) -> None:
+    for name in ("gauge_livesum_serve1.db", "gauge_livesum_serve10.db", "counter_serve1.db"):
+        (tmp_path / name).touch()
+    forget_live(tmp_path, "serve1")
+    assert {path.name for path in tmp_path.iterdir()} == {"gauge_livesum_serve10.db", "counter_serve1.db"}
+    forget_live(None, "serve1")
