@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from serving import running_server
+from serving import ServerProcess
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
 
+MAX_FILE_BYTES = 2_000_000
 CHROMIUM = shutil.which("chromium")
 FLAGS = (
     "--no-sandbox",  # tests may run as root, where Chromium refuses its sandbox
@@ -50,8 +51,10 @@ def browser(microphone: Path) -> Iterator[playwright.Browser]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A service that all tests share which need no other; gives a client of its API."""
-    with running_server(tmp_path_factory.mktemp("service"), extractors=1, max_file_bytes=2_000_000) as client:
-        yield client
+    flags = {"extractors": 1, "max-file-bytes": MAX_FILE_BYTES}
+    process = ServerProcess(tmp_path_factory.mktemp("service"), **flags)
+    yield process.client
+    process.stop()
 
 
 class Watch:

@@ -60,6 +60,7 @@ function bars(bins, end, decision, total) {
     return EDGE + ((Math.max(-end, Math.min(end, llr)) + end) / (2 * end)) * (WIDTH - 2 * EDGE);
   };
   const most = Math.max(...bins.map(sum));
+  const highest = bins.find((bin) => sum(bin) === most);
   const [low, high] = unknownBand(decision);
   const counts = GENDERS.map((gender) => `${bins.reduce((all, bin) => all + bin[gender], 0)} ${gender}`).join(', ');
   const label = `Histogram of ${total} LLRs from −${end} to +${end}: ${counts}. The table below has the numbers.`;
@@ -76,7 +77,7 @@ function bars(bins, end, decision, total) {
       const width = x(bin.to) - x(bin.from) - 2;
       if (height) chart.append(svg('rect', { class: `bar is-${gender}`, x: x(bin.from) + 1, y, width, height, rx: 2 }));
     }
-    if (sum(bin) === most) {
+    if (bin === highest) {
       chart.append(svg('text', { class: 'value', x: x((bin.from + bin.to) / 2), y: TOP - 5 }, `${most}`));
     }
   }

@@ -17,7 +17,7 @@ export function player(file, name) {
   const icon = svg('path', { d: PLAY });
   const button = element('button', { type: 'button', class: 'play', 'aria-label': `Play ${name}` },
     svg('svg', { viewBox: '0 0 20 20', 'aria-hidden': 'true' }, icon));
-  const place = element('input', { type: 'range', min: 0, max: 1, step: 'any', value: 0, disabled: true,
+  const place = element('input', { type: 'range', min: 0, max: 1, step: 'any', value: 0, hidden: true,
     'aria-label': `Place in ${name}` });
   const time = element('span', { class: 'player-time' });
   /** @type {HTMLAudioElement | null} */
@@ -28,7 +28,7 @@ export function player(file, name) {
     icon.setAttribute('d', isPlaying ? PAUSE : PLAY);
     button.setAttribute('aria-label', `${isPlaying ? 'Pause' : 'Play'} ${name}`);
     if (!audio || !Number.isFinite(audio.duration)) return;
-    place.disabled = false;
+    place.hidden = false;
     place.max = String(audio.duration);
     place.value = String(audio.currentTime);
     place.setAttribute('aria-valuetext', `${clock(audio.currentTime)} of ${clock(audio.duration)}`);

@@ -10,7 +10,7 @@
 import { patiently } from './patience.js';
 
 const SLOTS = 3;
-const LONG_WAIT_S = 20;
+const LONG_WAIT_S = 2;
 const SHORT_WAIT_S = 1;
 
 /** @typedef {import('./task.js').Task} Task */

@@ -62,7 +62,7 @@ export class Row {
       element('span', { class: 'name' }, item.name));
     if (item.isSample) cell.append(element('span', { class: 'hint' }, 'Sample, synthesised'));
     else if (item.kind === 'voiceprint') cell.append(element('span', { class: 'hint' }, 'Voiceprint'));
-    if (item.kind === 'recording' && item.file && item.file.size) {
+    if (item.kind === 'recording' && item.file && item.state !== 'error') {
       this._player ??= player(item.file, item.name);
       cell.append(this._player);
     }
