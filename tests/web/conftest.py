@@ -67,7 +67,9 @@ class Watch:
 
     def follow(self, page: playwright.Page) -> None:
         page.on("request", lambda request: self._asked(request.url))
-        page.on("console", lambda message: message.type in ("error", "warning") and self.complaints.append(message.text))
+        page.on(
+            "console", lambda message: message.type in ("error", "warning") and self.complaints.append(message.text)
+        )
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def _asked(self, url: str) -> None:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import openpyxl
 from playwright.sync_api import Locator, Page, expect
 
 from recordings import call, recording, voice
-from serving import PATH, voiceprint_text
+from serving import PATH, ServerProcess, running_server, voiceprint_text
 from web.conftest import MAX_FILE_BYTES, Open, Watch
 
 MEDIA = "/api/technology/gender-identification"
@@ -53,6 +61,18 @@ def told(client: httpx.Client, data: bytes, **query: object) -> list[dict[str, A
     location = client.post(MEDIA, files={"file": data}, params=query).headers["location"]
     answer = client.get(location, headers={"prefer": "wait=60"}).json()
     return list(answer["result"]["channels"])
+
+
+@contextlib.contextmanager
+def worker(folder: Path) -> Iterator[None]:
+    """A process that works on the recordings of the service in a folder."""
+    command = [sys.executable, "-m", "voxgender", "work", f"--store-url=sqlite:///{folder}/tasks.db", "--extractors=1"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def words(result: dict[str, Any]) -> list[str]:
@@ -144,3 +164,135 @@ def test_what_is_wrong_is_told_beside_the_row_and_the_others_have_their_results(
     ):
         expect(row(page, name).locator(".problem")).to_contain_text(problem)
         expect(row(page, name).get_by_role("button", name="Try again")).to_be_visible()
+
+
+def test_export_holds_what_is_shown_in_three_forms(open_page: Open, server: httpx.Client, tmp_path: Path) -> None:
+    page = open_page()
+    choose(page, **{"=call__flac": call(), 'a,"b"__vp': voiceprint_text(5).encode()})
+    expect_ends(page, done=2)
+    files = {}
+    for form in ("CSV", "XLSX", "JSON"):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=form, exact=True).click()
+        assert download.value.suggested_filename == f"voxgender-results.{form.lower()}"
+        files[form] = tmp_path / form
+        download.value.save_as(files[form])
+
+    results = told(server, call())
+    lines = json.loads(files["JSON"].read_text(encoding="utf-8"))
+    assert [line["name"] for line in lines] == ["=call.flac", "=call.flac", 'a,"b".vp']
+    for line, result in zip(lines, results, strict=False):
+        male, female = result["scores"]
+        assert line["channel"] == result["channel_number"]
+        assert line["gender"] == result["gender"]
+        assert line["speech_length"] == result["speech_length"]
+        assert line["male_probability"] == male["probability"]
+        assert line["female_probability"] == female["probability"]
+        assert line["male_llr"] == male["score_llr"]
+        assert (line["min_probability"], line["male_prior"], line["state"]) == (0.5, 0.5, "done")
+
+    # A name that a spreadsheet would take for a formula is text in both.
+    as_text = [{name: "" if value is None else str(value) for name, value in line.items()} for line in lines]
+    rows = list(csv.DictReader(io.StringIO(files["CSV"].read_text(encoding="utf-8-sig"))))
+    assert rows == [line | {"name": line["name"].replace("=call", "'=call")} for line in as_text]
+    head, *cells = openpyxl.load_workbook(files["XLSX"]).active.iter_rows()
+    assert [
+        dict(zip((cell.value for cell in head), (cell.value for cell in row), strict=True)) for row in cells
+    ] == lines
+    assert cells[0][0].data_type == "s"
+
+
+def test_five_thousand_voiceprints_are_one_request_and_stay_usable(open_page: Open, tmp_path: Path) -> None:
+    page = open_page()
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(f"{request.method} {request.url}"))
+    paths = []
+    for number in range(5_000):
+        paths.append(tmp_path / f"{number}.vp")
+        paths[-1].write_text(voiceprint_text(number % 50))
+    page.locator("#files").set_input_files(paths)
+    expect(page.locator("#results-count")).to_have_text("5,000 results", timeout=120_000)
+    assert len([told for told in requests if told.startswith("POST")]) == 1
+    expect(page.locator("table.rows > tbody")).to_have_count(100)
+    expect(page.locator("#more")).to_contain_text("The first 100 rows of 5,000 are drawn.")
+    page.get_by_role("button", name="Show more").click()
+    expect(page.locator("table.rows > tbody")).to_have_count(200)
+    page.get_by_label("Name", exact=True).fill("4999")
+    expect(page.locator("table.rows > tbody")).to_have_count(1)
+    page.get_by_label("Name", exact=True).fill("")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="XLSX").click()
+    sheet = openpyxl.load_workbook(download.value.path(), read_only=True).active
+    assert sum(1 for _ in sheet.iter_rows()) == 5_001
+
+
+def test_more_voiceprints_than_the_server_takes_are_several_requests(open_page: Open, tmp_path: Path) -> None:
+    with running_server(tmp_path, max_voiceprints=2) as client:
+        page = open_page(client)
+        expect(page.locator("#server")).to_contain_text("with the model ge2e-2")
+        choose(page, **{f"{number}__vp": voiceprint_text(number).encode() for number in range(5)})
+        expect_ends(page, done=5)
+
+
+def test_filter_and_sort_choose_what_is_shown(open_page: Open) -> None:
+    page = open_page()
+    page.get_by_role("button", name="Try samples").click()
+    expect_ends(page, done=6)
+    names = page.locator("table.rows .name")
+    page.get_by_label("Sort by").select_option("LLR, female to male")
+    expect(names.first).to_have_text("high-voice-1.vp")
+    expect(names.last).to_have_text("silence.vp")
+    page.get_by_label("Sort by").select_option("Name")
+    expect(names.first).to_have_text("high-voice-1.vp")
+    page.get_by_label("Show").select_option("Unknown")
+    expect(names).to_have_text(["silence.vp"])
+    expect(page.locator("#results-count")).to_have_text("6 results, 1 of 6 rows shown")
+    page.get_by_label("Show").select_option("All")
+    page.get_by_label("Name", exact=True).fill("LOW")
+    expect(names).to_have_text(["low-voice-1.vp", "low-voice-2.vp"])
+
+
+def test_changed_controls_recompute_results_and_go_with_new_requests(open_page: Open, server: httpx.Client) -> None:
+    page = open_page()
+    text = voiceprint_text(5)
+    choose(page, a__vp=text.encode())
+    expect_ends(page, done=1)
+    page.get_by_role("spinbutton", name="Minimum probability").fill("99")
+    page.get_by_role("spinbutton", name="Male voices expected").fill("80")
+    expect(page.locator("#decision-note")).to_contain_text("recomputed here from their LLRs")
+    with page.expect_request(lambda request: request.method == "POST") as sent:
+        choose(page, b__vp=text.encode())
+    assert sent.value.url.endswith("?min_probability=0.99&male_prior=0.8")
+    expect_ends(page, done=2)
+    query = {"min_probability": 0.99, "male_prior": 0.8}
+    location = server.post(PATH, json={"voiceprints": [text]}, params=query).headers["location"]
+    (result,) = server.get(location).json()["result"]["voiceprints"]
+    # The first is the page's own arithmetic, the second the server's.
+    for name in ("a.vp", "b.vp"):
+        for word in words(result):
+            expect(row(page, name)).to_contain_text(word)
+
+
+def test_a_reload_while_tasks_run_takes_them_up_again(open_page: Open, tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path, extractors=0)
+    try:
+        page = open_page(server.client)
+        choose(page, call__flac=call(), good__vp=voiceprint_text().encode())
+        expect(row(page, "call.flac")).to_contain_text("Waiting for the server")
+        expect_ends(page, done=1)
+        page.reload()
+        expect(row(page, "call.flac")).to_contain_text("Waiting for the server")
+        expect_ends(page, done=1)
+        stored = page.evaluate("Object.values(sessionStorage).join()")
+        assert "call.flac" in stored
+        assert voiceprint_text()[:40] not in stored
+        with worker(tmp_path):
+            expect_ends(page, done=2)
+        expect(row(page, "call.flac")).to_contain_text("Channel 1")
+        row(page, "call.flac").get_by_role("button", name="Remove").click()
+        row(page, "good.vp").get_by_role("button", name="Remove").click()
+        page.reload()
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.locator("#results")).to_be_hidden()
+    finally:
+        server.stop()

@@ -47,13 +47,11 @@ def page_routes() -> list[BaseRoute]:
     assets = _read_assets(resources.files("voxgender.web") / "assets")
     router = APIRouter(include_in_schema=False)
 
-    @router.head("/", name="page_head")
-    @router.get("/", name="page")
+    @router.api_route("/", methods=["GET", "HEAD"], name="page")
     async def page(request: Request) -> Response:
         return _answer(request, assets[INDEX])
 
-    @router.head("/page/{path:path}", name="page_file_head")
-    @router.get("/page/{path:path}", name="page_file")
+    @router.api_route("/page/{path:path}", methods=["GET", "HEAD"], name="page_file")
     async def file(request: Request) -> Response:
         asset = assets.get(request.path_params["path"])
         if asset is None:

@@ -12,6 +12,8 @@ const COLUMNS = [
   'min_probability', 'male_prior', 'state', 'error',
 ];
 
+const WRITER = '/page/vendor/write-excel-file.min.js';
+
 /**
  * Save results as a file.
  * @param {string} form `csv`, `xlsx` or `json`.
@@ -31,7 +33,8 @@ export async function exportAs(form, shown, decision) {
  * @returns {Line[]}
  */
 function linesOf(shown, decision) {
-  return shown.flatMap(({ item, views }) => {
+  /** @param {Shown} one @returns {Line[]} */
+  const lines = ({ item, views }) => {
     const rest = {
       min_probability: decision.minProbability,
       male_prior: decision.malePrior,
@@ -39,8 +42,7 @@ function linesOf(shown, decision) {
       error: item.state === 'error' ? item.message : null,
     };
     if (!views.length) {
-      const nothing = { channel: null, speech_length: null, gender: null, male_probability: null };
-      return [{ name: item.name, ...nothing, female_probability: null, male_llr: null, ...rest }];
+      return [{ ...Object.fromEntries(COLUMNS.map((name) => [name, null])), name: item.name, ...rest }];
     }
     return views.map((view) => ({
       name: item.name,
@@ -52,7 +54,8 @@ function linesOf(shown, decision) {
       male_llr: view.llr,
       ...rest,
     }));
-  });
+  };
+  return shown.flatMap(lines);
 }
 
 /**
@@ -87,7 +90,7 @@ function csvCell(value) {
  */
 async function xlsxOf(lines) {
   // It is loaded when it is asked for first. The file is no module: it leaves its function in the global scope.
-  await import('/page/vendor/write-excel-file.min.js');
+  await import(WRITER);
   const head = COLUMNS.map((name) => ({ value: name, fontWeight: 'bold' }));
   const rows = lines.map((line) => COLUMNS.map((name) => line[name]));
   const options = {
