@@ -87,8 +87,10 @@ def watch() -> Watch:
 
 @pytest.fixture
 def open_page(browser: playwright.Browser, server: httpx.Client, watch: Watch) -> Iterator[Open]:
-    """Opens the page in a context of its own. At the end no request has gone to another host, and nothing has gone
-    wrong: no script, no Content-Security-Policy, no file."""
+    """Opens the page in a context of its own.
+
+    At the end no request has gone to another host, and no script, policy or file went wrong.
+    """
     contexts: list[playwright.BrowserContext] = []
     origins: set[str] = set()
 

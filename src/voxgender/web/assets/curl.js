@@ -2,16 +2,15 @@
 /** The request of a row as a command line. */
 
 import { RECORDINGS, VOICEPRINTS } from './api.js';
-import { base64Of } from './voiceprint.js';
 
 /**
  * Return a shell script that sends what a row has sent, and asks for the result.
  * @param {import('./item.js').Item} item
  * @param {import('./decision.js').Decision} decision For a row that was not sent yet.
  * @param {boolean} hasKey Whether the server wants a key; its value is left to a variable.
- * @returns {Promise<string>}
+ * @returns {string}
  */
-export async function curlOf(item, decision, hasKey) {
+export function curlOf(item, decision, hasKey) {
   const { minProbability, malePrior } = item.decision ?? decision;
   const path = item.kind === 'voiceprint' ? VOICEPRINTS : RECORDINGS;
   const url = `${location.origin}${path}?min_probability=${minProbability}&male_prior=${malePrior}`;
@@ -21,7 +20,7 @@ export async function curlOf(item, decision, hasKey) {
   let before = '';
   if (item.kind === 'voiceprint') {
     const read = item.isText || !item.file ? `tr -d '[:space:]' < ${quoted(item.name)}` : `base64 < ${quoted(item.name)} | tr -d '\\n'`;
-    const text = item.isSample && item.file ? await base64Of(item.file, item.isText) : `$(${read})`;
+    const text = item.isSample ? item.base64 : `$(${read})`;
     before = `printf '{"voiceprints": ["%s"]}' "${text}" |\n  `;
     send = '--header "Content-Type: application/json" --data-binary @-';
   }

@@ -36,7 +36,9 @@ export class Item {
     this.kind = null;
     /** Whether the page itself brought it. */
     this.isSample = false;
-    /** Whether a voiceprint's file holds Base64 text. */
+    /** The voiceprint as the API takes it; a recording stays in its file. */
+    this.base64 = '';
+    /** Whether a voiceprint's file holds that text itself. */
     this.isText = false;
     /** @type {State} */
     this.state = 'reading';

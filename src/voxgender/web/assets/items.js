@@ -10,6 +10,7 @@ export class Items {
     /** @type {() => void} */
     this.onChange = () => {};
     this._isTold = false;
+    this._pauseMs = PAUSE_MS;
   }
 
   /** @param {Item[]} items */
@@ -35,13 +36,20 @@ export class Items {
     this._tell();
   }
 
-  /** Tell once, however many changes there are before the next frame; a tab in the background has no frames. */
+  /**
+   * Tell once of many changes. Not by requestAnimationFrame, which stops in the background; and the longer the last
+   * drawing took, the longer the work in between goes on undisturbed.
+   */
   _tell() {
     if (this._isTold) return;
     this._isTold = true;
     setTimeout(() => {
+      const began = performance.now();
       this._isTold = false;
       this.onChange();
-    }, 16);
+      this._pauseMs = Math.max(PAUSE_MS, 4 * (performance.now() - began));
+    }, this._pauseMs);
   }
 }
+
+const PAUSE_MS = 16;

@@ -80,7 +80,7 @@ function removeRow(item) {
 
 /** @param {import('./item.js').Item} item */
 async function copyRequest(item) {
-  const text = await curlOf(item, decisionForm.value, Object.keys(key.headers()).length > 0);
+  const text = curlOf(item, decisionForm.value, Object.keys(key.headers()).length > 0);
   const isCopied = await copy(text);
   announcer.say(isCopied ? 'The request was copied as curl.' : 'This browser did not let the page copy.');
   const button = document.querySelector(`tbody[data-name="${CSS.escape(item.name)}"] [data-action="copy"]`);

@@ -9,7 +9,7 @@ import { patiently } from './patience.js';
 import { Poller } from './poller.js';
 import { Queue } from './queue.js';
 import { Task } from './task.js';
-import { base64Of, sniff } from './voiceprint.js';
+import { contentOf, readAll } from './voiceprint.js';
 import { taskWords, wordsOf } from './words.js';
 
 /** Uploads at a time; the others wait. */
@@ -101,20 +101,26 @@ export class Work {
   async _sort(items) {
     /** @type {Item[]} */
     const voiceprints = [];
-    for (const item of items) {
-      const file = /** @type {File} */ (item.file);
-      try {
-        const { kind, isText } = await sniff(file);
-        this._items.change(item, { kind, isText, state: 'waiting' });
-      } catch {
-        this._end(item, { state: 'error', message: 'This browser cannot read the file. Has it been moved or changed?' });
-        continue;
-      }
-      if (!this._items.all.has(item)) continue;
-      if (item.kind === 'voiceprint') voiceprints.push(item);
-      else this._uploads.run(() => this._sendRecording(item));
+    for await (const item of readAll(items, (item) => this._look(item))) {
+      if (item?.kind === 'voiceprint') voiceprints.push(item);
+      else if (item) this._uploads.run(() => this._sendRecording(item));
     }
     if (voiceprints.length) this._sendVoiceprints(voiceprints);
+  }
+
+  /**
+   * Look what a file is; return its row, or null where there is nothing to send.
+   * @param {Item} item
+   */
+  async _look(item) {
+    try {
+      const content = await contentOf(/** @type {File} */ (item.file));
+      this._items.change(item, { ...content, state: 'waiting' });
+      return this._items.all.has(item) ? item : null;
+    } catch {
+      this._end(item, { state: 'error', message: 'This browser cannot read the file. Has it been moved or changed?' });
+      return null;
+    }
   }
 
   /** @param {Item} item */
@@ -140,60 +146,41 @@ export class Work {
    * Send voiceprints in as few requests as the server's limits allow.
    * @param {Item[]} items
    */
-  async _sendVoiceprints(items) {
+  _sendVoiceprints(items) {
+    const send = (/** @type {Item[]} */ batch) => this._uploads.run(() => this._sendBatch(batch));
     let batch = /** @type {Item[]} */ ([]);
-    let texts = /** @type {string[]} */ ([]);
-    let bytes = 0;
+    let bytes = SPARE_BYTES;
     for (const item of items) {
-      if (!this._items.all.has(item)) continue;
-      let text;
-      try {
-        text = await base64Of(/** @type {File} */ (item.file), item.isText);
-      } catch {
-        this._end(item, { state: 'error', message: 'This browser cannot read the file. Has it been moved or changed?' });
-        continue;
-      }
-      const isFull = batch.length >= this.limits.max_voiceprints;
-      if (batch.length && (isFull || bytes + text.length > this.limits.max_body_bytes - SPARE_BYTES)) {
-        this._queueBatch(batch, texts);
-        [batch, texts, bytes] = [[], [], 0];
+      const more = item.base64.length + 3;
+      if (batch.length && (batch.length >= this.limits.max_voiceprints || bytes + more > this.limits.max_body_bytes)) {
+        send(batch);
+        [batch, bytes] = [[], SPARE_BYTES];
       }
       batch.push(item);
-      texts.push(text);
-      bytes += text.length + 3;
+      bytes += more;
     }
-    if (batch.length) this._queueBatch(batch, texts);
-  }
-
-  /**
-   * @param {Item[]} items
-   * @param {string[]} texts
-   */
-  _queueBatch(items, texts) {
-    this._uploads.run(() => this._sendBatch(items, texts));
+    send(batch);
   }
 
   /**
    * Send voiceprints together. The server takes all or none, and names those that are wrong: they are told so, and the
    * others are sent without them.
    * @param {Item[]} items
-   * @param {string[]} texts Base64 of each.
    */
-  async _sendBatch(items, texts) {
-    let left = items.map((item, at) => ({ item, text: texts[at] }));
+  async _sendBatch(items) {
+    let rows = items;
     for (;;) {
-      left = left.filter(({ item }) => this._items.all.has(item));
-      if (!left.length) return;
-      const rows = left.map(({ item }) => item);
-      const body = JSON.stringify({ voiceprints: left.map(({ text }) => text) });
+      rows = rows.filter((item) => this._items.all.has(item));
+      if (!rows.length) return;
+      const body = JSON.stringify({ voiceprints: rows.map((item) => item.base64) });
       try {
         await this._start(VOICEPRINTS, body, 'application/json', rows);
         return;
       } catch (error) {
         const wrong = wrongPlaces(error);
         if (!wrong.size) return void this._fail(rows, error);
-        for (const [place, message] of wrong) this._end(left[place].item, { state: 'error', message });
-        left = left.filter((_, place) => !wrong.has(place));
+        for (const [place, message] of wrong) this._end(rows[place], { state: 'error', message });
+        rows = rows.filter((_, place) => !wrong.has(place));
       }
     }
   }
