@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 import warnings
@@ -17,7 +18,9 @@ from typing import Any
 
 import httpx
 import openpyxl
-from playwright.sync_api import Locator, Page, expect
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, Route, expect
 
 from recordings import call, recording, voice
 from serving import PATH, ServerProcess, running_server, voiceprint_text
@@ -307,3 +310,164 @@ def test_a_reload_while_tasks_run_takes_them_up_again(open_page: Open, tmp_path:
         expect(page.locator("#results")).to_be_hidden()
     finally:
         server.stop()
+
+
+def test_a_row_that_is_removed_is_forgotten_by_the_server(open_page: Open, server: httpx.Client, watch: Watch) -> None:
+    page = open_page()
+    with page.expect_response(lambda response: response.request.method == "POST") as sent:
+        choose(page, good__vp=voiceprint_text().encode())
+    expect_ends(page, done=1)
+    location = sent.value.headers["location"]
+    assert server.get(location).status_code == 200
+    with page.expect_response(lambda response: response.request.method == "DELETE"):
+        row(page, "good.vp").get_by_role("button", name="Remove").click()
+    expect(page.locator("#results")).to_be_hidden()
+    assert server.get(location).status_code == 404
+
+
+def test_the_request_copied_as_curl_gives_the_same_result_in_a_shell(open_page: Open, tmp_path: Path) -> None:
+    if not shutil.which("curl"):
+        pytest.skip("curl is not installed")
+    page = open_page(permissions=["clipboard-read", "clipboard-write"])
+    name = 'it\'s a "call".flac'
+    files = {name: call(), "text.vp": voiceprint_text(5).encode(), "binary.vp": base64.b64decode(voiceprint_text(5))}
+    drop(page, files)
+    page.get_by_role("button", name="Try samples").click()
+    expect_ends(page, done=9)
+    for file, data in files.items():
+        (tmp_path / file).write_bytes(data)
+    for file in (*files, "low-voice-1.vp"):
+        place = page.locator("tbody").filter(has=page.get_by_text(file, exact=True))
+        place.get_by_role("button", name="Copy as curl").click()
+        expect(place.get_by_role("button", name="Copy as curl")).to_have_text("Copied")
+        script = page.evaluate("navigator.clipboard.readText()")
+        ran = subprocess.run(["sh", "-eu"], input=script, cwd=tmp_path, capture_output=True, text=True, check=True)
+        result = json.loads(ran.stdout)["result"]
+        for number, one in enumerate(result.get("channels") or result["voiceprints"]):
+            for word in words(one):
+                expect(place.locator("tr").nth(number)).to_contain_text(word)
+
+
+def test_a_refusal_that_passes_is_waited_for_as_long_as_the_server_says(open_page: Open, watch: Watch) -> None:
+    watch.expected = ("429", "503")
+    page = open_page()
+    body = {"type": "request.rate-limit-exceeded", "message": "Rate limit exceeded: 1 per 2 second.", "detail": []}
+    answers = [(429, {"retry-after": "2"}), (503, {"retry-after": "1"})]
+
+    def answer(route: Route) -> None:
+        if route.request.method == "POST" and answers:
+            status, headers = answers.pop(0)
+            route.fulfill(status=status, headers=headers, json=body)
+        else:
+            route.fallback()
+
+    keys: list[str] = []
+    page.on("request", lambda request: keys.append(request.headers.get("idempotency-key", "")))
+    page.route(f"**{PATH}**", answer)
+    choose(page, good__vp=voiceprint_text().encode())
+    expect(row(page, "good.vp")).to_contain_text("The server takes no more for now. Trying again in 3 s.")
+    expect(row(page, "good.vp")).to_contain_text("The server is not ready. Trying again in 2 s.")
+    expect_ends(page, done=1)
+    sent = [key for key in keys if key]
+    assert len(sent) == 3
+    assert len(set(sent)) == 1
+
+
+def test_a_server_that_cannot_be_reached_is_told_and_found_again(open_page: Open, watch: Watch) -> None:
+    watch.expected = ("ERR_INTERNET_DISCONNECTED",)
+    page = open_page()
+    page.context.set_offline(True)
+    choose(page, good__vp=voiceprint_text().encode())
+    expect(row(page, "good.vp")).to_contain_text("No connection to the server. Trying again in")
+    page.context.set_offline(False)
+    expect_ends(page, done=1)
+
+
+def test_a_server_that_demands_a_key_is_given_one_that_stays_in_the_tab(open_page: Open, watch: Watch) -> None:
+    watch.expected = ("403",)
+    page = open_page()
+
+    def answer(route: Route) -> None:
+        sent = route.request.headers.get("authorization")
+        if sent == "Bearer right":
+            route.fallback()
+            return
+        kind = "key.unknown" if sent else "key.missing"
+        detail = {"location": ["header", "authorization"], "message": "", "type": kind, "context": {}}
+        route.fulfill(status=403, json={"type": "request.forbidden", "message": "Forbidden.", "detail": [detail]})
+
+    page.route("**/api/**", answer)
+    choose(page, good__vp=voiceprint_text().encode())
+    expect(page.get_by_role("heading", name="This server asks for a key")).to_be_visible()
+    expect(page.get_by_label("API key")).to_be_focused()
+    page.keyboard.type("wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("It does not know the key")).to_be_visible()
+    page.get_by_label("API key").fill("right")
+    page.get_by_role("button", name="Use this key").click()
+    expect_ends(page, done=1)
+    assert page.evaluate("localStorage.length") == 0
+    page.reload()
+    expect_ends(page, done=1)
+
+
+def test_by_keyboard_alone_samples_are_heard_and_a_row_is_removed(open_page: Open) -> None:
+    page = open_page()
+
+    def tab_to(name: str) -> None:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            focused = page.locator(":focus")
+            if name in (focused.get_attribute("aria-label") or "", focused.inner_text()):
+                outline = focused.evaluate("element => getComputedStyle(element).outlineStyle")
+                assert outline == "solid"
+                return
+        raise AssertionError(f"{name} is not reached")
+
+    tab_to("Skip to the results")
+    tab_to("Choose files")
+    with page.expect_file_chooser():
+        page.keyboard.press("Enter")
+    tab_to("Try samples")
+    page.keyboard.press("Space")
+    expect_ends(page, done=6)
+    tab_to("Remove: low-voice-1.vp")
+    page.keyboard.press("Enter")
+    expect_ends(page, done=5)
+    expect(page.locator("#results")).to_be_focused()
+    expect(page.get_by_role("status")).to_contain_text("low-voice-1.vp was removed.")
+
+
+def test_results_are_said_to_a_screen_reader(open_page: Open) -> None:
+    page = open_page()
+    choose(page, call__flac=call())
+    expect(page.get_by_role("status").filter(has_text="call.flac: male, ")).to_have_count(1)
+    expect(page.get_by_role("row")).to_have_count(3)
+    expect(page.get_by_role("rowheader")).to_have_count(1)
+    expect(page.get_by_role("img", name=re.compile(r"^LLR \+.* on a scale from"))).to_have_count(1)
+    expect(page.get_by_role("img", name=re.compile(r"^female [\d.]+ %$"))).to_have_count(1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_rule_of_accessibility_is_broken(open_page: Open, scheme: str) -> None:
+    page = open_page(color_scheme=scheme, bypass_csp=True)
+    found = Axe().run(page)
+    assert [told["id"] for told in found.response["violations"]] == []
+    page.get_by_role("button", name="Try samples").click()
+    choose(page, notes__txt=b"no recording, but prose. " * 9, call__flac=call())
+    expect_ends(page, done=7, errors=1)
+    page.get_by_role("spinbutton", name="Minimum probability").fill("90")
+    page.get_by_text("The same as a table").click()
+    found = Axe().run(page)
+    assert [told["id"] for told in found.response["violations"]] == []
+
+
+@pytest.mark.parametrize("width", [360, 390, 768])
+def test_nothing_is_wider_than_the_screen(open_page: Open, width: int) -> None:
+    page = open_page(viewport={"width": width, "height": 800}, reduced_motion="reduce")
+    page.get_by_role("button", name="Try samples").click()
+    choose(page, notes__txt=b"no recording, but prose. " * 9, **{"call_" * 12 + "__flac": call()})
+    expect_ends(page, done=7, errors=1)
+    page.get_by_role("button", name="Record").click()
+    expect(page.get_by_role("meter")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == width
