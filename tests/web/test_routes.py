@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
+import make_sample_voiceprints
+import voxgender
 from serving import running_server
+from voxgender.files.models import DEFAULT_MODEL
 
 ASSETS = Path(__file__).resolve().parents[2] / "src" / "voxgender" / "web" / "assets"
 PATHS = sorted(str(path.relative_to(ASSETS)) for path in ASSETS.rglob("*") if path.is_file())
@@ -85,3 +90,18 @@ def test_the_files_name_no_other_host() -> None:
 def test_the_files_hold_no_inline_script_or_style() -> None:
     text = (ASSETS / "index.html").read_text(encoding="utf-8")
     assert re.findall(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)", text) == []
+
+
+def test_the_vendored_file_is_the_one_that_its_readme_names() -> None:
+    told = re.findall(r"`([0-9a-f]{64})`", (ASSETS / "vendor" / "README.md").read_text(encoding="utf-8"))
+    assert told == [hashlib.sha256((ASSETS / "vendor" / "write-excel-file.min.js").read_bytes()).hexdigest()]
+
+
+def test_the_samples_are_what_their_tool_makes() -> None:
+    for path in sorted((ASSETS / "samples").iterdir()):
+        made = voxgender.decode_voiceprint(make_sample_voiceprints.voiceprint(path.stem))
+        kept = voxgender.decode_voiceprint(path.read_bytes())
+        assert kept.model == DEFAULT_MODEL
+        assert kept.speech_s == made.speech_s
+        # Another processor may round otherwise.
+        assert np.abs(made.vector - kept.vector).max() < 0.02
