@@ -272,7 +272,7 @@ def test_changed_controls_recompute_results_and_go_with_new_requests(open_page: 
     choose(page, a__vp=text.encode())
     expect_ends(page, done=1)
     page.get_by_role("spinbutton", name="Minimum probability").fill("99")
-    page.get_by_role("spinbutton", name="Male voices expected").fill("80")
+    page.get_by_role("spinbutton", name="Male prior").fill("80")
     expect(page.locator("#decision-note")).to_contain_text("recomputed here from their LLRs")
     with page.expect_request(lambda request: request.method == "POST") as sent:
         choose(page, b__vp=text.encode())
@@ -486,7 +486,7 @@ def test_the_page_can_be_pictured_on_a_desktop_in_the_dark_and_on_a_phone(
     devices = {
         "page-desktop": {"viewport": {"width": 1280, "height": 1180}},
         "page-desktop-dark": {"viewport": {"width": 1280, "height": 1180}, "color_scheme": "dark"},
-        "page-phone": {"viewport": {"width": 390, "height": 1500}, "device_scale_factor": 1.5},
+        "page-phone": {"viewport": {"width": 390, "height": 1400}, "device_scale_factor": 1.5},
     }
     for name, options in devices.items():
         page = open_page(**options)
@@ -497,5 +497,7 @@ def test_the_page_can_be_pictured_on_a_desktop_in_the_dark_and_on_a_phone(
         page.get_by_role("spinbutton", name="Minimum probability").fill("90")
         expect(row(page, "in-between.vp")).to_contain_text("under 90 %")
         page.evaluate("document.activeElement.blur()")
+        if name == "page-phone":
+            page.locator("#results").evaluate("results => results.scrollIntoView()")
         page.screenshot(path=folder / f"{name}.png")
         assert 10_000 < (folder / f"{name}.png").stat().st_size < 300_000

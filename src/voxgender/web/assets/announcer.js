@@ -1,5 +1,5 @@
 // @ts-check
-/** Says what has happened to whoever listens instead of looks; many things at once in one sentence. */
+/** Says what has happened to whoever listens instead of looks; many results at once in one sentence. */
 
 import { byId } from './element.js';
 
@@ -7,25 +7,36 @@ const PAUSE_MS = 800;
 const MOST = 3;
 
 export class Announcer {
-  constructor() {
+  /** @param {() => string} summary Returns what is said instead of very many results. */
+  constructor(summary) {
+    this._summary = summary;
     /** @type {string[]} */
     this._words = [];
+    /** @type {string[]} */
+    this._results = [];
     this._isWaiting = false;
-    this._summary = () => this._words.slice(-MOST).join(' ');
   }
 
-  /**
-   * @param {string} words One sentence.
-   * @param {() => string} [summary] What is said instead of very many such sentences.
-   */
-  say(words, summary) {
+  /** @param {string} words What the visitor has just done, in one sentence. */
+  say(words) {
     this._words.push(words);
-    this._summary = summary ?? this._summary;
+    this._speakSoon();
+  }
+
+  /** @param {string} words What has become of a row, in one sentence. */
+  sayResult(words) {
+    this._results.push(words);
+    this._speakSoon();
+  }
+
+  _speakSoon() {
     if (this._isWaiting) return;
     this._isWaiting = true;
     setTimeout(() => {
-      byId('live').textContent = this._words.length > MOST ? this._summary() : this._words.join(' ');
+      const results = this._results.length > MOST ? [this._summary()] : this._results;
+      byId('live').textContent = [...this._words, ...results].join(' ');
       this._words = [];
+      this._results = [];
       this._isWaiting = false;
     }, PAUSE_MS);
   }

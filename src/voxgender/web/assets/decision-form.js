@@ -8,7 +8,9 @@ const NAMES = ['min-probability', 'male-prior'];
 export class DecisionForm {
   /** @param {() => void} onChange Called when the visitor has changed something. */
   constructor(onChange) {
+    this._isTouched = false;
     byId('decision').addEventListener('submit', (event) => event.preventDefault());
+    byId('decision').addEventListener('input', () => (this._isTouched = true));
     for (const name of NAMES) {
       const [slider, number] = inputs(name);
       slider.addEventListener('input', () => {
@@ -37,13 +39,17 @@ export class DecisionForm {
     return { minProbability, malePrior };
   }
 
-  /** @param {{min_probability: number, male_prior: number}} defaults The server's. */
+  /**
+   * Show the server's defaults, unless the visitor was quicker.
+   * @param {{min_probability: number, male_prior: number}} defaults
+   */
   preset(defaults) {
+    if (this._isTouched) return;
     const values = [defaults.min_probability, defaults.male_prior];
     NAMES.forEach((name, at) => {
       const [slider, number] = inputs(name);
-      number.value = slider.value = String(Number((100 * values[at]).toFixed(4)));
       number.value = String(Number((100 * values[at]).toFixed(4)));
+      slider.value = number.value;
     });
   }
 }

@@ -52,6 +52,8 @@ export class Item {
     this.decision = null;
     /** @type {import('./task.js').Task | null} */
     this.task = null;
+    /** Its place among the results of that. */
+    this.place = 0;
     /** Grows with each change, so that what is drawn can be compared with it. */
     this.version = 0;
   }

@@ -22,7 +22,7 @@ import { wordsOf } from './words.js';
 const key = new Key();
 const api = new Api(key);
 const items = new Items();
-const announcer = new Announcer();
+const announcer = new Announcer(summary);
 const decisionForm = new DecisionForm(draw);
 const work = new Work(api, key, items, () => decisionForm.value, tellEnd);
 const table = new Table({ remove: removeRow, retry: (item) => work.retry(item), copy: copyRequest });
@@ -65,10 +65,13 @@ function tellEnd(item) {
     if (view.probability === null) return 'unknown, no speech';
     return view.gender === 'unknown' ? 'unknown' : `${view.gender}, ${percent(view.probability)}`;
   });
-  announcer.say(`${item.name}: ${item.state === 'error' ? item.message : words.join('; ')}.`.replace('..', '.'), () => {
-    const open = [...items.all].filter((one) => one.isOpen).length;
-    return open ? `${count(open, 'row')} left of ${items.all.size}.` : `All ${items.all.size} rows are done.`;
-  });
+  announcer.sayResult(`${item.name}: ${item.state === 'error' ? item.message : `${words.join('; ')}.`}`);
+}
+
+/** What is said instead of very many results. */
+function summary() {
+  const open = [...items.all].filter((item) => item.isOpen).length;
+  return open ? `${count(open, 'row')} of ${items.all.size} under way.` : `All ${items.all.size} rows are done.`;
 }
 
 /** @param {import('./item.js').Item} item */
@@ -83,7 +86,7 @@ async function copyRequest(item) {
   const text = curlOf(item, decisionForm.value, Object.keys(key.headers()).length > 0);
   const isCopied = await copy(text);
   announcer.say(isCopied ? 'The request was copied as curl.' : 'This browser did not let the page copy.');
-  const button = document.querySelector(`tbody[data-name="${CSS.escape(item.name)}"] [data-action="copy"]`);
+  const button = document.querySelector(`tbody[data-id="${item.id}"] [data-action="copy"]`);
   if (!button) return;
   button.textContent = isCopied ? 'Copied' : 'Not copied';
   setTimeout(() => (button.textContent = 'Copy as curl'), 2000);

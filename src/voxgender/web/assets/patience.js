@@ -21,11 +21,14 @@ const PASSING = new Set([429, 502, 503, 504, 507]);
 export async function patiently(attempt, { key, onWait, signal, maxTries = MAX_TRIES }) {
   let failures = 0;
   for (;;) {
+    const sent = key.headers().authorization;
     try {
       return await attempt();
     } catch (error) {
       const reason = key.reason(error);
       if (reason) {
+        // Another request may have asked for it while this one was on its way.
+        if (key.headers().authorization !== sent) continue;
         onWait('The server asks for a key.');
         await key.ask(reason);
       } else {

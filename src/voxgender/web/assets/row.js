@@ -26,7 +26,7 @@ export class Row {
   constructor(item, actions) {
     this._item = item;
     this._actions = actions;
-    this.element = element('tbody', { role: 'rowgroup', 'data-name': item.name });
+    this.element = element('tbody', { role: 'rowgroup', 'data-name': item.name, 'data-id': item.id });
     /** @type {HTMLElement | null} Kept, so that it plays on while the row is drawn again. */
     this._player = null;
     this._drawn = '';

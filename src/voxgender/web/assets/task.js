@@ -25,7 +25,11 @@ export class Task {
     this.polls = 0;
     this.lastPoll = 0;
     this.isForgotten = false;
-    for (const item of items) if (item) item.task = this;
+    /** Rows that were not removed. */
+    this.left = items.filter(Boolean).length;
+    items.forEach((item, place) => {
+      if (item) Object.assign(item, { task: this, place });
+    });
   }
 
   /** The rows that are still there. @returns {Item[]} */

@@ -14,6 +14,9 @@ import { taskWords, wordsOf } from './words.js';
 
 /** Uploads at a time; the others wait. */
 const UPLOADS = 2;
+const DELETIONS = 2;
+/** Thousands of tasks would otherwise be written down thousands of times. */
+const REMEMBER_MS = 200;
 /** Bytes of a request besides its voiceprints. */
 const SPARE_BYTES = 1024;
 
@@ -34,6 +37,9 @@ export class Work {
     this._decision = decision;
     this._onEnd = onEnd;
     this._uploads = new Queue(UPLOADS);
+    this._deletions = new Queue(DELETIONS);
+    this._isToRemember = false;
+    addEventListener('pagehide', () => remember(this._tasks));
     /** @type {Set<Task>} */
     this._tasks = new Set();
     /** @type {Map<Item, AbortController>} */
@@ -281,8 +287,9 @@ export class Work {
     const task = item.task;
     if (!task) return;
     item.task = null;
-    task.items[task.items.indexOf(item)] = null;
-    if (!task.rows.length) this._forget(task);
+    task.items[item.place] = null;
+    task.left -= 1;
+    if (!task.left) this._forget(task);
   }
 
   /** @param {Task} task */
@@ -291,11 +298,17 @@ export class Work {
     this._tasks.delete(task);
     this._poller.remove(task);
     // What cannot be deleted now, the server forgets by itself after a while.
-    this._api.remove(task.location).catch(() => {});
+    this._deletions.run(() => this._api.remove(task.location)).catch(() => {});
   }
 
+  /** Write down the tasks soon; when the page is left, it is done at once. */
   _remember() {
-    remember(this._tasks);
+    if (this._isToRemember) return;
+    this._isToRemember = true;
+    setTimeout(() => {
+      this._isToRemember = false;
+      remember(this._tasks);
+    }, REMEMBER_MS);
   }
 }
 
