@@ -77,7 +77,7 @@ function bars(bins, end, decision, total) {
       const width = x(bin.to) - x(bin.from) - 2;
       if (height) chart.append(svg('rect', { class: `bar is-${gender}`, x: x(bin.from) + 1, y, width, height, rx: 2 }));
     }
-    if (bin === highest) {
+    if (bin === highest && most > 1) {
       chart.append(svg('text', { class: 'value', x: x((bin.from + bin.to) / 2), y: TOP - 5 }, `${most}`));
     }
   }
