@@ -135,7 +135,7 @@ def test_what_was_recorded_from_the_microphone_is_told(open_page: Open) -> None:
     level = page.get_by_role("meter", name="Level of the microphone")
     expect(level).to_be_visible()
     expect(page.get_by_role("timer")).to_have_text("0:04", timeout=20_000)
-    assert float(level.evaluate("meter => meter.value")) > -60
+    expect(level).not_to_have_js_property("value", -60)
     page.get_by_role("button", name="Stop and send").click()
     expect_ends(page, done=1)
     expect(row(page, "Recording 1.wav")).to_contain_text("Male")
@@ -215,29 +215,29 @@ def test_export_holds_what_is_shown_in_three_forms(open_page: Open, server: http
     assert cells[0][0].data_type == "s"
 
 
-def test_a_thousand_voiceprints_are_one_request_and_stay_usable(open_page: Open, tmp_path: Path) -> None:
+def test_five_hundred_voiceprints_are_one_request_and_stay_usable(open_page: Open, tmp_path: Path) -> None:
     page = open_page()
     requests: list[str] = []
     page.on("request", lambda request: requests.append(f"{request.method} {request.url}"))
     paths = []
-    for number in range(1_000):
+    for number in range(500):
         paths.append(tmp_path / f"{number}.vp")
         paths[-1].write_text(voiceprint_text(number % 50))
     page.locator("#files").set_input_files(paths)
-    expect(page.locator("#results-count")).to_have_text("1,000 results", timeout=120_000)
+    expect(page.locator("#results-count")).to_have_text("500 results", timeout=120_000)
     assert len([told for told in requests if told.startswith("POST")]) == 1
     expect(page.locator("table.rows > tbody")).to_have_count(100)
-    expect(page.locator("#more")).to_contain_text("The first 100 rows of 1,000 are drawn.")
+    expect(page.locator("#more")).to_contain_text("The first 100 rows of 500 are drawn.")
     page.get_by_role("button", name="Show more").click()
     expect(page.locator("table.rows > tbody")).to_have_count(200)
-    page.get_by_label("Name", exact=True).fill("999")
+    page.get_by_label("Name", exact=True).fill("499")
     expect(page.locator("table.rows > tbody")).to_have_count(1)
     page.get_by_label("Name", exact=True).fill("")
     with page.expect_download() as download:
         page.get_by_role("button", name="XLSX").click()
     path = tmp_path / "results.xlsx"
     download.value.save_as(path)
-    assert len(sheet_rows(path)) == 1_001
+    assert len(sheet_rows(path)) == 501
 
 
 def test_more_voiceprints_than_the_server_takes_are_several_requests(open_page: Open, tmp_path: Path) -> None:
@@ -373,6 +373,35 @@ def test_a_refusal_that_passes_is_waited_for_as_long_as_the_server_says(open_pag
     assert len(set(sent)) == 1
 
 
+def test_a_refusal_that_does_not_pass_is_told_in_words_and_can_be_tried_again(open_page: Open, watch: Watch) -> None:
+    watch.expected = ("403", "413", "400")
+    page = open_page()
+    used_up = {"location": ["license"], "message": "Used up.", "type": "licensing.capacity-exceeded", "context": {}}
+    own = {"location": ["header", "authorization"], "message": "", "type": "key.capacity-exceeded", "context": {}}
+    large = {"location": ["body", "file"], "message": "", "type": "media.too-large", "context": {"max_file_size": 10}}
+    refusals = [
+        (403, [used_up], "The server.s licence is used up for now."),
+        (403, [own], "Your key.s capacity is used up."),
+        (413, [large], "Too large: the server takes 10 bytes at most."),
+        (400, [], "Told without details."),
+    ]
+
+    def answer(route: Route) -> None:
+        status, detail, _ = refusals[0]
+        route.fulfill(status=status, json={"type": "t", "message": "Told without details.", "detail": detail})
+
+    page.route(f"**{MEDIA}?**", answer)
+    choose(page, man__wav=recording(voice("male")))
+    problem = row(page, "man.wav").locator(".problem")
+    while refusals:
+        expect(problem).to_have_text(re.compile(refusals[0][2]))
+        refusals.pop(0)
+        if not refusals:
+            page.unroute_all()
+        row(page, "man.wav").get_by_role("button", name="Try again").click()
+    expect_ends(page, done=1)
+
+
 def test_a_server_that_cannot_be_reached_is_told_and_found_again(open_page: Open, watch: Watch) -> None:
     watch.expected = ("ERR_INTERNET_DISCONNECTED",)
     page = open_page()
@@ -413,6 +442,8 @@ def test_a_server_that_demands_a_key_is_given_one_that_stays_in_the_tab(open_pag
 
 def test_by_keyboard_alone_samples_are_heard_and_a_row_is_removed(open_page: Open) -> None:
     page = open_page()
+    # The browser is told in good time to leave the dialog to us.
+    page.on("filechooser", lambda _: None)
 
     def tab_to(name: str) -> None:
         for _ in range(60):
