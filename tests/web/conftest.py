@@ -10,12 +10,14 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from playwright import sync_api as playwright
 
 from serving import ServerProcess
 
-playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
-
 MAX_FILE_BYTES = 2_000_000
+# A slow machine with other tests on it is no failure.
+playwright.expect.set_options(timeout=60_000)
+
 CHROMIUM = shutil.which("chromium")
 FLAGS = (
     "--no-sandbox",  # tests may run as root, where Chromium refuses its sandbox

@@ -1,6 +1,8 @@
 // @ts-check
 /** All rows of the page, and who wants to know of a change. */
 
+import { wordsOf } from './words.js';
+
 /** @typedef {import('./item.js').Item} Item */
 
 export class Items {
@@ -9,6 +11,8 @@ export class Items {
     this.all = new Set();
     /** @type {() => void} */
     this.onChange = () => {};
+    /** @type {(item: Item) => void} Told of each row that has ended, well or not. */
+    this.onEnd = () => {};
     this._isTold = false;
     this._pauseMs = PAUSE_MS;
   }
@@ -34,6 +38,28 @@ export class Items {
     Object.assign(item, values);
     item.version += 1;
     this._tell();
+  }
+
+  /**
+   * Change an item for the last time, unless it was removed meanwhile.
+   * @param {Item} item
+   * @param {Partial<Item>} values
+   */
+  end(item, values) {
+    if (!this.all.has(item)) return;
+    this.change(item, values);
+    this.onEnd(item);
+  }
+
+  /**
+   * End items with an error; what was stopped on purpose is none.
+   * @param {Item[]} items
+   * @param {unknown} error
+   */
+  fail(items, error) {
+    if (error instanceof DOMException && error.name === 'AbortError') return;
+    const message = wordsOf(error);
+    for (const item of items) this.end(item, { state: 'error', message });
   }
 
   /**

@@ -13,10 +13,12 @@ import { drawHistogram } from './histogram.js';
 import { Intake } from './intake.js';
 import { Items } from './items.js';
 import { Key } from './key.js';
+import { Outbox } from './outbox.js';
 import { patiently } from './patience.js';
 import { chosen, Table } from './table.js';
 import { drawTally } from './tally.js';
-import { Work } from './work.js';
+import { Tasks } from './tasks.js';
+
 import { wordsOf } from './words.js';
 
 const key = new Key();
@@ -24,8 +26,9 @@ const api = new Api(key);
 const items = new Items();
 const announcer = new Announcer(summary);
 const decisionForm = new DecisionForm(draw);
-const work = new Work(api, key, items, () => decisionForm.value, tellEnd);
-const table = new Table({ remove: removeRow, retry: (item) => work.retry(item), copy: copyRequest });
+const tasks = new Tasks(api, key, items);
+const outbox = new Outbox(api, key, items, tasks, () => decisionForm.value);
+const table = new Table({ remove: removeRow, retry: (item) => outbox.retry(item), copy: copyRequest });
 
 /** What the controls over the table say. */
 function wish() {
@@ -76,7 +79,7 @@ function summary() {
 
 /** @param {import('./item.js').Item} item */
 function removeRow(item) {
-  work.remove([item]);
+  outbox.remove([item]);
   announcer.say(`${item.name} was removed.`);
   byId(items.all.size ? 'results' : 'choose').focus();
 }
@@ -117,17 +120,18 @@ async function copy(text) {
 /** Learn the server's limits and defaults; without them, the page goes by the contract's. */
 async function learn() {
   const info = await patiently(() => api.info(), { key, onWait: () => {} });
-  work.limits = { ...work.limits, ...info.limits };
+  outbox.limits = { ...outbox.limits, ...info.limits };
   decisionForm.preset(info.defaults);
   byId('server').append(` This is voxgender ${info.version} with the model ${info.models.join(', ')}.`);
   draw();
 }
 
 items.onChange = draw;
+items.onEnd = tellEnd;
 table.onMore = draw;
 for (const id of ['filter-name', 'filter-kind', 'sort']) byId(id).addEventListener('input', draw);
 byId('clear').addEventListener('click', () => {
-  work.remove([...items.all]);
+  outbox.remove([...items.all]);
   announcer.say('All rows were removed.');
   byId('choose').focus();
 });
@@ -143,9 +147,9 @@ for (const button of document.querySelectorAll('[data-export]')) {
 }
 new Intake((files, areSamples) => {
   announcer.say(`${count(files.length, 'file')} added.`);
-  work.take(files, areSamples);
+  outbox.take(files, areSamples);
 });
-work.resume();
+tasks.resume();
 learn().catch(() => {
   // Without an answer the contract's own limits stand; what is wrong is told beside the first row that is sent.
 });

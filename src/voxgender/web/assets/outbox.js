@@ -1,56 +1,40 @@
 // @ts-check
-/** From files to results: what is sent when, and what becomes of it. */
+/** From files to tasks: what is sent when, and in how many requests. */
 
 import { ApiError, RECORDINGS, VOICEPRINTS } from './api.js';
 import { size } from './format.js';
-import { Item, scoreOf } from './item.js';
-import { remember, remembered } from './memory.js';
+import { Item } from './item.js';
 import { patiently } from './patience.js';
-import { Poller } from './poller.js';
 import { Queue } from './queue.js';
 import { Task } from './task.js';
 import { contentOf, readAll } from './voiceprint.js';
-import { taskWords, wordsOf } from './words.js';
 
 /** Uploads at a time; the others wait. */
 const UPLOADS = 2;
-const DELETIONS = 2;
-/** Thousands of tasks would otherwise be written down thousands of times. */
-const REMEMBER_MS = 200;
 /** Bytes of a request besides its voiceprints. */
 const SPARE_BYTES = 1024;
 
 /** @typedef {import('./decision.js').Decision} Decision */
 
-export class Work {
+export class Outbox {
   /**
    * @param {import('./api.js').Api} api
    * @param {import('./key.js').Key} key
    * @param {import('./items.js').Items} items
+   * @param {import('./tasks.js').Tasks} tasks
    * @param {() => Decision} decision Returns what the controls say.
-   * @param {(item: Item) => void} onEnd Told of each row that has ended, well or not.
    */
-  constructor(api, key, items, decision, onEnd) {
+  constructor(api, key, items, tasks, decision) {
     this._api = api;
     this._key = key;
     this._items = items;
+    this._tasks = tasks;
     this._decision = decision;
-    this._onEnd = onEnd;
     this._uploads = new Queue(UPLOADS);
-    this._deletions = new Queue(DELETIONS);
-    this._isToRemember = false;
-    addEventListener('pagehide', () => remember(this._tasks));
-    /** @type {Set<Task>} */
-    this._tasks = new Set();
     /** @type {Map<Item, AbortController>} */
     this._aborts = new Map();
     /** The server's, once it has told them. */
     this.limits = { max_voiceprints: 50_000, max_body_bytes: 128 * 1024 ** 2, max_file_bytes: Infinity };
-    this._poller = new Poller(api, key, {
-      answer: (task, answer) => this._take(task, answer),
-      wait: (task, message) => task.rows.forEach((item) => this._items.change(item, { message })),
-      failure: (task, error) => this._lose(task, error),
-    });
   }
 
   /**
@@ -69,7 +53,7 @@ export class Work {
    * @param {Item} item
    */
   async retry(item) {
-    this._forgetRow(item);
+    this._tasks.release(item);
     this._items.change(item, { state: 'reading', message: '', scores: [], progress: Number.NaN });
     await this._sort([item]);
   }
@@ -82,21 +66,7 @@ export class Work {
     for (const item of items) {
       this._items.remove(item);
       this._aborts.get(item)?.abort();
-      this._forgetRow(item);
-    }
-    this._remember();
-  }
-
-  /** Take up the tasks that this tab started before a reload. */
-  resume() {
-    for (const told of remembered()) {
-      const items = told.names.map((name) => {
-        return name === null ? null : Object.assign(new Item(name, null), { kind: told.kind, state: 'pending' });
-      });
-      const task = new Task(told.location, items, told.decision);
-      for (const item of task.rows) item.decision = told.decision;
-      this._items.add(task.rows);
-      this._follow(task);
+      this._tasks.release(item);
     }
   }
 
@@ -124,7 +94,7 @@ export class Work {
       this._items.change(item, { ...content, state: 'waiting' });
       return this._items.all.has(item) ? item : null;
     } catch {
-      this._end(item, { state: 'error', message: 'This browser cannot read the file. Has it been moved or changed?' });
+      this._items.end(item, { state: 'error', message: 'This browser cannot read the file. Has it been moved or changed?' });
       return null;
     }
   }
@@ -134,17 +104,17 @@ export class Work {
     if (!this._items.all.has(item)) return;
     const file = /** @type {File} */ (item.file);
     const most = this.limits.max_file_bytes;
-    if (file.size === 0) return this._end(item, { state: 'error', message: 'The file is empty.' });
+    if (file.size === 0) return this._items.end(item, { state: 'error', message: 'The file is empty.' });
     if (file.size > most) {
       const message = `Too large: it has ${size(file.size)}, and the server takes ${size(most)} at most.`;
-      return this._end(item, { state: 'error', message });
+      return this._items.end(item, { state: 'error', message });
     }
     const form = new FormData();
     form.append('file', file, file.name);
     try {
       await this._start(RECORDINGS, form, undefined, [item]);
     } catch (error) {
-      this._fail([item], error);
+      this._items.fail([item], error);
     }
   }
 
@@ -184,8 +154,8 @@ export class Work {
         return;
       } catch (error) {
         const wrong = wrongPlaces(error);
-        if (!wrong.size) return void this._fail(rows, error);
-        for (const [place, message] of wrong) this._end(rows[place], { state: 'error', message });
+        if (!wrong.size) return void this._items.fail(rows, error);
+        for (const [place, message] of wrong) this._items.end(rows[place], { state: 'error', message });
         rows = rows.filter((_, place) => !wrong.has(place));
       }
     }
@@ -218,97 +188,10 @@ export class Work {
       const kept = rows.map((item) => (this._items.all.has(item) ? item : null));
       const task = new Task(location, kept, decision);
       tell({ state: 'pending', progress: Number.NaN, message: '' });
-      this._follow(task);
+      this._tasks.follow(task);
     } finally {
       if (rows.length === 1) this._aborts.delete(rows[0]);
     }
-  }
-
-  /** @param {Task} task */
-  _follow(task) {
-    if (!task.rows.length) return this._forget(task);
-    this._tasks.add(task);
-    this._remember();
-    this._poller.add(task);
-  }
-
-  /**
-   * @param {Task} task
-   * @param {any} answer
-   */
-  _take(task, answer) {
-    const { state, progress } = answer.task;
-    if (state === 'pending' || state === 'running') {
-      for (const item of task.rows) this._items.change(item, { state, progress: progress ?? Number.NaN, message: '' });
-    } else if (answer.error) {
-      const message = taskWords(answer.error);
-      for (const item of task.rows) this._end(item, { state: 'error', message });
-    } else {
-      task.items.forEach((item, place) => {
-        if (!item) return;
-        const told = answer.result.channels ?? [answer.result.voiceprints[place]];
-        this._end(item, { state: 'done', message: '', scores: told.map(scoreOf) });
-      });
-    }
-  }
-
-  /**
-   * @param {Task} task
-   * @param {unknown} error
-   */
-  _lose(task, error) {
-    this._tasks.delete(task);
-    this._remember();
-    this._fail(task.rows, error);
-  }
-
-  /**
-   * @param {Item[]} items
-   * @param {unknown} error
-   */
-  _fail(items, error) {
-    if (error instanceof DOMException && error.name === 'AbortError') return;
-    const message = wordsOf(error);
-    for (const item of items) this._end(item, { state: 'error', message });
-  }
-
-  /**
-   * @param {Item} item
-   * @param {Partial<Item>} values
-   */
-  _end(item, values) {
-    if (!this._items.all.has(item)) return;
-    this._items.change(item, values);
-    this._onEnd(item);
-  }
-
-  /** @param {Item} item */
-  _forgetRow(item) {
-    const task = item.task;
-    if (!task) return;
-    item.task = null;
-    task.items[item.place] = null;
-    task.left -= 1;
-    if (!task.left) this._forget(task);
-  }
-
-  /** @param {Task} task */
-  _forget(task) {
-    task.isForgotten = true;
-    this._tasks.delete(task);
-    this._poller.remove(task);
-    // What cannot be deleted now, the server forgets by itself after a while.
-    this._deletions.run(() => this._api.remove(task.location)).catch(() => {});
-  }
-
-  /** Write down the tasks soon; when the page is left, it is done at once. */
-  _remember() {
-    if (this._isToRemember) return;
-    this._isToRemember = true;
-    setTimeout(() => {
-      this._isToRemember = false;
-      remember(this._tasks);
-    }, REMEMBER_MS);
   }
 }
 
