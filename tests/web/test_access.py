@@ -69,6 +69,10 @@ def test_no_rule_of_accessibility_is_broken_in_light_and_dark_empty_and_full(ope
     page.get_by_role("spinbutton", name="Minimum probability").fill("90")
     page.get_by_text("The same as a table").click()
     assert broken() == []
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.get_by_role("button", name="Record").click()
+    expect(page.get_by_role("meter")).to_be_visible()
+    assert broken() == []
 
 
 def test_nothing_is_wider_than_the_screen(open_page: Open) -> None:
