@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import re
 from pathlib import Path
 
@@ -152,3 +153,17 @@ def test_a_row_that_is_removed_is_forgotten_by_the_server(open_page: Open, serve
         row(page, "good.vp").get_by_role("button", name="Remove").click()
     expect(page.locator("#results")).to_be_hidden()
     assert server.get(location).status_code == 404
+
+
+def test_recordings_of_a_man_and_a_woman_have_the_right_answers(open_page: Open, speech_dir: Path) -> None:
+    with (speech_dir / "manifest.csv").open(encoding="utf-8", newline="") as manifest:
+        clips = [clip for clip in csv.DictReader(manifest) if (clip["corpus"], clip["split"]) == ("librispeech", "dev")]
+    page = open_page()
+    files = {
+        f"{gender}.opus": next(speech_dir / clip["path"] for clip in clips if clip["gender"] == gender).read_bytes()
+        for gender in ("male", "female")
+    }
+    drop(page, files)
+    expect_ends(page, done=2)
+    for gender in ("male", "female"):
+        expect(row(page, f"{gender}.opus").locator("strong")).to_have_text(gender.capitalize())
