@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve test test-slow lint format constraints model size bench clean
+.PHONY: serve test test-slow lint format constraints model size bench screenshots clean
 
 serve: $(VENV)/.serve
 	$(BIN)/voxgender serve
@@ -57,6 +57,10 @@ model: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.serving
 	$(BIN)/python -m benchmarks.rpc --write
+
+# Pictures of the web page for docs/, from the real page with real results; needs the Debian package chromium.
+screenshots: $(VENV)/.dev
+	SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/web -k pictured
 
 # What an installation for running the service takes up on disk.
 size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
 import structlog
@@ -12,7 +13,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp
 
 from voxgender import __version__
@@ -31,9 +32,15 @@ _ROUTERS: Final = (*_TASKS, system.router, operation.router)
 _HTTP_CODES: Final = {404: "resource.not-found", 405: "method.invalid"}
 
 
-def create_app(service: Service) -> ASGIApp:
-    """Return the ASGI application of a service, which whoever runs the application starts and stops."""
+def create_app(service: Service, routes: Sequence[BaseRoute] = ()) -> ASGIApp:
+    """Return the ASGI application of a service, which whoever runs the application starts and stops.
+
+    Args:
+        service: What answers.
+        routes: Others to be answered besides the contract's.
+    """
     app = _documented(service)
+    app.router.routes.extend(routes)
     direct = [route for router in _TASKS for route in router.routes if isinstance(route, APIRoute)]
     return RequestIds(DirectPaths(app, direct), service.traces)
 

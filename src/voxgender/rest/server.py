@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import uvicorn
+from starlette.routing import BaseRoute
 
 from voxgender.app.service import Service
 from voxgender.rest.app import create_app
@@ -55,6 +56,7 @@ class RestServer:
         listener: A bound socket.
         on_listening: Called once requests are answered.
         on_stopping: Called once no more are, while those under way finish.
+        routes: Routes to be answered besides the contract's.
     """
 
     def __init__(
@@ -63,10 +65,11 @@ class RestServer:
         listener: socket.socket,
         on_listening: Callable[[], None],
         on_stopping: Callable[[], None],
+        routes: Sequence[BaseRoute] = (),
     ) -> None:
         self._listener = listener
         config = uvicorn.Config(
-            create_app(service),
+            create_app(service, routes),
             http=Connection,
             ws="none",
             lifespan="off",

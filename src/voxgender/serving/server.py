@@ -18,6 +18,7 @@ from voxgender.app.service import Service
 from voxgender.rest.server import RestServer
 from voxgender.rpc.server import RpcServer
 from voxgender.serving.heap import FreedMemory, keep_freed_blocks
+from voxgender.web.routes import page_routes
 
 SWITCH_S: Final = 0.0005
 """Longest time that a thread keeps the interpreter from another one; Python's own is ten times as long."""
@@ -50,7 +51,7 @@ class Server:
         on_stopping: Callable[[], None] = lambda: None,
     ) -> None:
         self._service = service
-        self._rest = RestServer(service, listener, on_listening, self._begin_stopping)
+        self._rest = RestServer(service, listener, on_listening, self._begin_stopping, page_routes())
         self._rpc = None if rpc_address is None else RpcServer(service, rpc_address)
         self._on_stopping = on_stopping
         self._drain_s = service.settings.drain_s

@@ -1,0 +1,1 @@
+"""The web page: files that a browser runs, and the routes that hand them out."""
