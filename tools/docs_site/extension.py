@@ -1,0 +1,39 @@
+"""The Sphinx extension of the site: puts generated parts into pages, and the OpenAPI document beside them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from sphinx.application import Sphinx
+
+from docs_site import commands, error_codes, grpc_services, openapi, rest_operations, settings_sections
+
+PARTS: Final[Mapping[str, Callable[[], str]]] = {
+    "settings": settings_sections.markdown,
+    "commands": commands.markdown,
+    "rest-operations": rest_operations.markdown,
+    "grpc-services": grpc_services.markdown,
+    "error-codes": error_codes.markdown,
+}
+"""What makes the part of a page where ``<!-- generated: NAME -->`` stands."""
+
+_MARK: Final = re.compile(r"^<!-- generated: ([\w-]+) -->$", re.MULTILINE)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Tell Sphinx what there is."""
+    app.connect("source-read", _fill_in)
+    app.connect("build-finished", _write_openapi)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _fill_in(_: Sphinx, __: str, source: list[str]) -> None:
+    source[0] = _MARK.sub(lambda mark: PARTS[mark[1]](), source[0])
+
+
+def _write_openapi(app: Sphinx, error: Exception | None) -> None:
+    if error is None:
+        Path(app.outdir, "openapi.json").write_text(openapi.document_text(), encoding="utf-8")
