@@ -33,6 +33,9 @@ add_module_names = False
 
 html_theme = "furo"
 html_title = "voxgender"
+# Every page is in the contents; an index of names would be a second, worse one.
+html_use_index = False
+html_domain_indices = False
 html_copy_source = False
 html_show_sourcelink = False
 # Summaries beside the results of a search are fetched, which a browser refuses for pages that are opened as files.

@@ -18,12 +18,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import yaml
 
 from docs import commands, outputs
 from docs.pages import ENCODER, EXIT, LICENCE, MARKS, NOT_RUN, OUTPUT, ROOT, Block
-from serving import START_S, ServerProcess
+from serving import START_S, ServerProcess, wait_until_ready
 from voxgender.app.licence import Licence
 from voxgender.files.onnx_encoder import read_settings
 
@@ -173,7 +174,9 @@ class Reader:
         commands.check(told)
         self.close()
         assignments = [word for word in shlex.split(command.replace("\\\n", " ")) if re.match(r"[A-Z_]+=", word)]
-        flags = [*_without_ports(told[2:]), "--port=0", "--grpc-port=0", "--extractors=1", "--host=127.0.0.1"]
+        flags = [*_without_ports(told[2:]), "--port=0", "--grpc-port=0", "--host=127.0.0.1"]
+        if not any(flag.startswith("--extractors") for flag in flags):
+            flags.append("--extractors=1")
         if not any(flag.startswith("--store-url") for flag in flags):
             flags.append(f"--store-url=sqlite:///{time.monotonic_ns()}.db")
         log = self.folder / "server.log"
@@ -191,14 +194,11 @@ class Reader:
             for entry in map(json.loads, (line for line in whole_lines if line.startswith(b"{"))):
                 if entry["event"] == "listening":
                     self._use(entry["url"], entry["grpc"] or "")
-                    self._wait_until_ready(entry["url"])
+                    with httpx.Client(base_url=entry["url"]) as client:
+                        wait_until_ready(client)
                     return
             time.sleep(0.05)
         raise AssertionError(f"the server did not start: {log.read_text()}")
-
-    def _wait_until_ready(self, url: str) -> None:
-        waiting = ["curl", "--retry", "60", "--retry-delay", "1", "--retry-all-errors", "--fail", f"{url}/readyz"]
-        subprocess.run(waiting, check=True, capture_output=True, timeout=RUN_S)
 
     def _output(self, block: Block, *, compare: bool) -> None:
         assert self.printed is not None, "there is no block before this output"
@@ -224,9 +224,9 @@ def _without_ports(flags: list[str]) -> list[str]:
     for flag in flags:
         if skip:
             skip = False
-        elif flag in ("--port", "--grpc-port", "--host", "--extractors"):
+        elif flag in ("--port", "--grpc-port", "--host"):
             skip = True
-        elif not flag.startswith(("--port=", "--grpc-port=", "--host=", "--extractors=")):
+        elif not flag.startswith(("--port=", "--grpc-port=", "--host=")):
             left.append(flag)
     return left
 

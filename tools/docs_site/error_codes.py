@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from docs_site.markdown import table
+from voxgender.app.store import WORKER_LOST
+from voxgender.app.worker import MEDIA_LOST
 from voxgender.core.errors import VoxgenderError
 from voxgender.rest import errors as rest
 from voxgender.rpc import errors as rpc
@@ -13,6 +15,8 @@ from voxgender.rpc import errors as rpc
 def markdown() -> str:
     """Return the table of all codes."""
     rows = {kind.code: _row(kind) for kind in _kinds(VoxgenderError)}
+    for code, message in ((WORKER_LOST.code, WORKER_LOST.message), ("media.lost", MEDIA_LOST)):
+        rows[code] = [f"`{code}`", message, str(rest.TABLE[VoxgenderError][0]), f"`{rpc.TABLE[code].name}`"]
     return table(["code", "meaning", "REST", "gRPC"], [rows[code] for code in sorted(rows)])
 
 

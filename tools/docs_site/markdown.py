@@ -22,8 +22,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def sentence(text: str) -> str:
-    """Return a text on one line."""
-    return " ".join(text.split())
+    """Return a text on one line; code in it is marked as Markdown does."""
+    return " ".join(text.replace("``", "`").split())
 
 
 def _line(cells: Sequence[str]) -> str:
