@@ -134,7 +134,7 @@ async def enqueued(engine: Engine, store: Store, count: int = 1) -> list[uuid.UU
     """Enqueue some tasks one after the other and return their ids."""
     tasks = [pending_task(engine) for _ in range(count)]
     for task in tasks:
-        await store.enqueue(task, NewJob(ALL, Decision()), None)
+        await store.enqueue(task, NewJob(ALL, Decision()))
     return [task.task_id for task in tasks]
 
 

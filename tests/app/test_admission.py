@@ -13,15 +13,18 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from voxgender.app.admission import Admission
+from voxgender.app.admission import ANYONE, Admission
+from voxgender.app.key_ring import KeyRing
 from voxgender.app.rate_storage import SqliteWindows
+from voxgender.app.sqlite_store import SqliteStore
 from voxgender.core.errors import RateLimitError
 
 
 @contextlib.contextmanager
 def admissions(path: Path | None, count: int = 2, rate_limit: str | None = "5 per hour") -> Iterator[list[Admission]]:
     """As many as there would be processes; without a path each counts for itself."""
-    made = [Admission(rate_limit, None, SqliteWindows(path) if path else None) for _ in range(count)]
+    nobodys = KeyRing(SqliteStore(Path("none"), 1), is_demanded=False)
+    made = [Admission(rate_limit, None, nobodys, SqliteWindows(path) if path else None) for _ in range(count)]
     yield made
     for admission in made:
         admission.close()
@@ -32,14 +35,14 @@ async def admitted(admission: Admission, times: int, caller: str = "a", operatio
     count = 0
     for _ in range(times):
         with contextlib.suppress(RateLimitError):
-            await admission.admit(caller, operation)
+            await admission.admit(caller, None, operation)
             count += 1
     return count
 
 
 def test_without_a_limit_all_are_let_in_and_nothing_is_told_of_a_window() -> None:
     with admissions(None, 1, None) as (admission,):
-        assert asyncio.run(admission.admit("a", "submit")) is None
+        assert asyncio.run(admission.admit("a", None, "submit")) is ANYONE
 
 
 @pytest.mark.parametrize("is_shared", [True, False])
@@ -48,12 +51,12 @@ def test_the_permit_and_the_refusal_tell_what_is_left_and_when_the_window_resets
 ) -> None:
     async def run() -> None:
         for left in (1, 0):
-            permit = await admission.admit("a", "submit")
-            assert permit is not None
-            assert (permit.limit, permit.remaining) == (2, left)
-            assert before_s + 3600 <= permit.reset_s <= time.time() + 3602
+            window = (await admission.admit("a", None, "submit")).window
+            assert window is not None
+            assert (window.limit, window.remaining) == (2, left)
+            assert before_s + 3600 <= window.reset_s <= time.time() + 3602
         with pytest.raises(RateLimitError, match="Rate limit exceeded: 2 per 1 hour") as refusal:
-            await admission.admit("a", "submit")
+            await admission.admit("a", None, "submit")
         assert (refusal.value.limit, refusal.value.remaining) == (2, 0)
         assert before_s + 3600 <= refusal.value.reset_s <= time.time() + 3602
         assert 3590 <= refusal.value.retry_after_s <= 3602
@@ -101,10 +104,10 @@ def test_the_event_loop_goes_on_while_another_process_has_the_windows(
     monkeypatch.setattr("voxgender.app.rate_storage.BUSY_S", 30.0)
 
     async def run() -> None:
-        await admission.admit("a", "submit")
+        await admission.admit("a", None, "submit")
         with closing(sqlite3.connect(tmp_path / "rates", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            waiting = asyncio.create_task(admission.admit("a", "submit"))
+            waiting = asyncio.create_task(admission.admit("a", None, "submit"))
             await asyncio.sleep(0.1)
             assert not waiting.done()
             other.execute("COMMIT")

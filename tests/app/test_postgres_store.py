@@ -70,7 +70,7 @@ def test_a_server_that_dies_is_told_as_unavailable_and_nothing_that_was_accepted
 
     async def work(store: Store) -> None:
         before = finished_task(engine)
-        await store.add(before, None)
+        await store.add(before)
         await enqueued(engine, store)
         job = await claimed(store)
         tasks = [finished_task(engine) for _ in range(300)]
@@ -93,7 +93,7 @@ def test_a_server_that_dies_is_told_as_unavailable_and_nothing_that_was_accepted
         # Of those that were cut off in their commit nobody knows, but what is stored is also charged.
         assert usage.tasks - 2 == used.get("audio_s", 0.0) >= len(accepted)
         assert await store.renew(job, 0.5)
-        assert await store.finish(job, TaskState.FAILED, FAILED, engine.now_s() + 60, None)
+        assert await store.finish(job, TaskState.FAILED, FAILED, engine.now_s() + 60)
 
     with_store(postgres_url, work)
 
@@ -107,7 +107,7 @@ def test_a_server_that_was_started_again_meanwhile_is_no_matter_to_the_next_call
     async def work(store: Store) -> None:
         await asyncio.gather(*(store.get(finished_task(engine).task_id) for _ in range(8)), return_exceptions=True)
         postgres_server.restart()
-        await store.add(finished_task(engine), None)
+        await store.add(finished_task(engine))
         assert (await store.usage()).tasks == 1
 
     with_store(postgres_url, work)
@@ -193,7 +193,7 @@ def test_a_role_that_may_not_create_schemas_uses_one_that_was_made_for_it(postgr
         "CREATE SCHEMA voxgender AUTHORIZATION guest",
     )
     guest_url = postgres_url.replace("//voxgender@", "//guest@")
-    with_store(guest_url, lambda store: store.add(finished_task(PostgresEngine(guest_url)), None))
+    with_store(guest_url, lambda store: store.add(finished_task(PostgresEngine(guest_url))))
     execute(postgres_url, "DROP SCHEMA voxgender CASCADE")
     with pytest.raises(SettingsError, match="permission denied"):
         with_store(guest_url, lambda store: store.usage())
@@ -210,7 +210,7 @@ def test_what_the_environment_says_of_the_queue_changes_nothing(
 
     async def work(store: Store) -> None:
         await enqueued(engine, store)
-        assert await store.finish(await claimed(store), TaskState.FAILED, FAILED, engine.now_s() + 60, None)
+        assert await store.finish(await claimed(store), TaskState.FAILED, FAILED, engine.now_s() + 60)
 
     with_store(postgres_url, work)
     db_settings.cache_clear()
@@ -247,7 +247,7 @@ def test_nothing_is_left_in_the_queue_of_tasks_that_have_ended(postgres_url: str
             (task_id,) = await enqueued(engine, store)
             job = await claimed(store)
             if end == "finish":
-                await store.finish(job, TaskState.FAILED, FAILED, engine.now_s() + 60, None)
+                await store.finish(job, TaskState.FAILED, FAILED, engine.now_s() + 60)
             else:
                 await store.forget(task_id, job.technology)
         await store.forget_expired()

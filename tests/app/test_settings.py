@@ -16,6 +16,7 @@ WRONG: dict[str, list[Any]] = {
     "grpc_port": ["x", -1, 65536],
     "grpc_certificate_file": [],
     "grpc_key_file": [],
+    "keys": ["yes", "maybe"],
     "workers": [0, 257, "all"],
     "store_url": ["mysql://x", "sqlite:///", "tasks.db", "sqlite:///:memory:", "sqlite:///x.db?mode=ro"],
     "task_ttl_s": [0, -1, "nan", "inf", "soon"],

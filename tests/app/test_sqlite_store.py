@@ -127,7 +127,7 @@ def test_many_tasks_at_once_are_all_stored_with_far_fewer_commits(tmp_path: Path
             commits += statement == "COMMIT"
 
         writer_of(store).set_trace_callback(count)
-        await asyncio.gather(*(store.add(task, None) for task in tasks))
+        await asyncio.gather(*(store.add(task) for task in tasks))
         writer_of(store).set_trace_callback(None)
         for task in tasks:
             await store.get(task.task_id)
@@ -143,7 +143,7 @@ def test_expired_results_give_their_space_in_the_file_back(tmp_path: Path) -> No
 
     async def fill(store: SqliteStore) -> None:
         for _ in range(20):
-            await store.add(make_task(50_000, ttl_s=5), None)
+            await store.add(make_task(50_000, ttl_s=5))
 
     async def forget(store: SqliteStore) -> None:
         assert await store.forget_expired() == 0
@@ -161,7 +161,7 @@ def test_expired_results_give_their_space_in_the_file_back(tmp_path: Path) -> No
 def test_a_task_is_on_disk_when_add_returns_even_if_the_store_is_never_closed(tmp_path: Path) -> None:
     async def work(store: SqliteStore) -> None:
         task = make_task()
-        await store.add(task, None)
+        await store.add(task)
         with sqlite3.connect(tmp_path / "t.db") as other:
             assert other.execute("SELECT count(*) FROM task WHERE task_id = ?", (task.task_id.bytes,)).fetchone() == (
                 1,
@@ -189,7 +189,7 @@ def test_an_error_that_nobody_foresaw_reaches_its_caller_and_not_the_others(tmp_
         def fail(_: sqlite3.Connection) -> None:
             raise ZeroDivisionError
 
-        outcomes = await asyncio.gather(store._write(fail), store.add(make_task(), None), return_exceptions=True)
+        outcomes = await asyncio.gather(store._write(fail), store.add(make_task()), return_exceptions=True)
         assert isinstance(outcomes[0], ZeroDivisionError)
         assert outcomes[1] is None
 
@@ -202,10 +202,10 @@ def test_a_locked_store_is_told_as_unavailable(tmp_path: Path) -> None:
         other = sqlite3.connect(tmp_path / "t.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailableError, match="locked"):
-            await store.add(make_task(), None)
+            await store.add(make_task())
         other.execute("COMMIT")
         other.close()
-        await store.add(make_task(), None)
+        await store.add(make_task())
 
     with_store(tmp_path / "t.db", work)
 
@@ -239,7 +239,7 @@ def test_closing_a_store_that_was_never_opened_does_nothing(tmp_path: Path) -> N
 
 
 def test_no_thread_is_left_after_closing(tmp_path: Path) -> None:
-    with_store(tmp_path / "t.db", lambda store: store.add(make_task(), None))
+    with_store(tmp_path / "t.db", lambda store: store.add(make_task()))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("store-")]
 
 
@@ -289,10 +289,10 @@ def test_a_writer_whose_commit_and_rollback_fail_answers_everybody_and_goes_on(t
         assert store._writer is not None
         failing = FailingConnection(store._writer.connection)
         store._writer.connection = failing  # type: ignore[assignment]
-        outcomes = await asyncio.gather(*(store.add(make_task(), None) for _ in range(5)), return_exceptions=True)
+        outcomes = await asyncio.gather(*(store.add(make_task()) for _ in range(5)), return_exceptions=True)
         assert {type(outcome) for outcome in outcomes} == {StoreUnavailableError}
         failing.is_failing = False
-        await store.add(make_task(), None)
+        await store.add(make_task())
         assert (await store.usage()).tasks == 1
 
     with_store(tmp_path / "t.db", work)
@@ -301,10 +301,10 @@ def test_a_writer_whose_commit_and_rollback_fail_answers_everybody_and_goes_on(t
 def test_the_write_ahead_log_is_cut_back_once_its_content_is_in_the_file(tmp_path: Path) -> None:
     async def work(store: SqliteStore) -> int:
         for _ in range(30):
-            await store.add(make_task(50_000), None)
+            await store.add(make_task(50_000))
         for _ in range(2):
             _checkpoint(tmp_path / "t.db")
-            await store.add(make_task(), None)
+            await store.add(make_task())
         return (tmp_path / "t.db-wal").stat().st_size
 
     assert with_store(tmp_path / "t.db", work) <= WAL_BYTES
@@ -342,7 +342,7 @@ def test_nothing_of_a_deleted_or_expired_voiceprint_is_left_in_the_files(tmp_pat
             for _ in range(30)
         ]
         for task in tasks:
-            await store.add(task, None)
+            await store.add(task)
         assert any(mark in path.read_bytes() for path in tmp_path.iterdir())
         assert await store.forget(tasks[0].task_id, Technology.EXTRACTION)
         clock.now_s += 6
@@ -357,7 +357,7 @@ def test_a_job_that_seems_to_be_held_for_hours_was_held_before_the_clock_was_set
 
     async def work(store: SqliteStore) -> None:
         pending = Task(uuid.uuid4(), Technology.EXTRACTION, TaskState.PENDING, clock.now_s, NEVER_S, None, 0.0)
-        await store.enqueue(pending, NewJob(ALL, Decision()), None)
+        await store.enqueue(pending, NewJob(ALL, Decision()))
         assert await store.claim(0)
         clock.now_s -= 2 * 3600
         assert await store.claim(0)

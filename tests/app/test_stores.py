@@ -37,7 +37,7 @@ from voxgender.core.errors import (
 def test_a_task_is_read_back_bit_by_bit_also_by_a_later_process_s_store(engine: Engine) -> None:
     for items in (1, 3, 50_000):
         task = finished_task(engine, items)
-        with_stores(engine, lambda store, task=task: store.add(task, None))
+        with_stores(engine, lambda store, task=task: store.add(task))
         found = with_stores(engine, lambda store, task=task: store.get(task.task_id))
         assert replace(found, outcome=task.outcome) == task
         assert outcome_bytes(found.outcome) == outcome_bytes(task.outcome)
@@ -50,7 +50,7 @@ def test_an_unknown_and_an_expired_task_are_not_found(engine: Engine) -> None:
     async def work(store: Store) -> None:
         with pytest.raises(TaskNotFoundError):
             await store.get(uuid.uuid4())
-        await store.add(task, None)
+        await store.add(task)
         engine.pass_time(25)
         await store.get(task.task_id)
         engine.pass_time(25)
@@ -64,7 +64,7 @@ def test_many_tasks_at_once_are_all_stored_and_counted(engine: Engine) -> None:
     tasks = [finished_task(engine, items) for items in range(1, 401)]
 
     async def work(one: Store, other: Store) -> None:
-        await asyncio.gather(*((one, other)[at % 2].add(task, None) for at, task in enumerate(tasks)))
+        await asyncio.gather(*((one, other)[at % 2].add(task) for at, task in enumerate(tasks)))
         for task in tasks[::50]:
             assert outcome_bytes((await one.get(task.task_id)).outcome) == outcome_bytes(task.outcome)
         usage = await other.usage()
@@ -169,7 +169,7 @@ def test_charges_with_tasks_finished_jobs_and_alone_never_go_beyond_the_licence_
 
 def test_a_full_store_still_charges_for_what_it_does_not_store(engine: Engine) -> None:
     async def work(store: Store) -> None:
-        await store.add(finished_task(engine, 10), None)
+        await store.add(finished_task(engine, 10))
         calls = [store.charge(charge(1)), store.add(finished_task(engine), charge(1)), store.charge(charge(1))]
         assert await refusals(calls) == [None, StorageFullError, None]
         assert await store.licence_used("month 2026-11") == {"audio_s": 2}
@@ -193,7 +193,7 @@ def test_holders_that_finish_at_the_same_time_never_go_beyond_the_licence(engine
 
 def test_stores_that_add_at_the_same_time_never_go_beyond_the_capacity(engine: Engine) -> None:
     async def work(*stores: Store) -> None:
-        told = await refusals([store.add(finished_task(engine, 10), None) for _ in range(10) for store in stores])
+        told = await refusals([store.add(finished_task(engine, 10)) for _ in range(10) for store in stores])
         assert (told.count(None), told.count(StorageFullError)) == (12, 28)
         assert (await stores[0].usage()).stored_bytes == 12 * (ROW_BYTES + 80)
 
@@ -216,13 +216,13 @@ def test_a_task_that_the_storage_refuses_is_not_charged(engine: Engine) -> None:
 
 def test_a_full_store_makes_room_from_what_has_expired(engine: Engine) -> None:
     async def work(store: Store) -> None:
-        await store.add(finished_task(engine, 10, ttl_s=50), None)
+        await store.add(finished_task(engine, 10, ttl_s=50))
         with pytest.raises(StorageFullError):
-            await store.add(finished_task(engine, 10), None)
+            await store.add(finished_task(engine, 10))
         with pytest.raises(StorageFullError):
             await enqueued(engine, store)
         engine.pass_time(50)
-        await store.add(finished_task(engine, 10), None)
+        await store.add(finished_task(engine, 10))
         usage = await store.usage()
         assert (usage.tasks, usage.stored_bytes) == (1, ROW_BYTES + 80)
 
@@ -232,10 +232,10 @@ def test_a_full_store_makes_room_from_what_has_expired(engine: Engine) -> None:
 def test_a_task_that_does_not_fit_takes_no_room_from_those_that_come_with_it(engine: Engine) -> None:
     async def work(store: Store) -> None:
         for _ in range(2):
-            await store.add(finished_task(engine, 10, ttl_s=50), None)
+            await store.add(finished_task(engine, 10, ttl_s=50))
         engine.pass_time(50)
         tasks = [finished_task(engine, items) for items in (1000, 10, 10)]
-        assert await refusals([store.add(task, None) for task in tasks]) == [StorageFullError, None, None]
+        assert await refusals([store.add(task) for task in tasks]) == [StorageFullError, None, None]
         assert (await store.usage()).tasks == 2
 
     with_stores(engine, work, capacity_bytes=2 * (ROW_BYTES + 80))
@@ -243,7 +243,7 @@ def test_a_task_that_does_not_fit_takes_no_room_from_those_that_come_with_it(eng
 
 def test_expired_tasks_go_however_many_they_are_and_unfinished_ones_stay(engine: Engine) -> None:
     async def work(store: Store) -> None:
-        await asyncio.gather(*(store.add(finished_task(engine, ttl_s=50), None) for _ in range(520)))
+        await asyncio.gather(*(store.add(finished_task(engine, ttl_s=50)) for _ in range(520)))
         (waiting,) = await enqueued(engine, store)
         assert await store.forget_expired() == 0
         engine.pass_time(50)
@@ -261,7 +261,7 @@ def test_what_waits_is_still_committed_when_the_store_closes(engine: Engine) -> 
     async def run() -> None:
         store = engine.store()
         await store.open()
-        begun = [asyncio.create_task(store.add(task, None)) for task in tasks]
+        begun = [asyncio.create_task(store.add(task)) for task in tasks]
         begun += [asyncio.create_task(store.charge(charge(1, 50))) for _ in tasks]
         await asyncio.sleep(0)
         await store.close()
@@ -276,7 +276,7 @@ def test_a_caller_that_goes_away_does_not_undo_what_was_accepted(engine: Engine)
     task = finished_task(engine)
 
     async def work(store: Store) -> None:
-        for call in (store.add(task, None), store.charge(charge(1))):
+        for call in (store.add(task), store.charge(charge(1))):
             caller = asyncio.create_task(call)
             await asyncio.sleep(0)
             caller.cancel()
@@ -296,7 +296,7 @@ def test_a_closed_store_and_one_that_was_never_opened_refuse_at_once(engine: Eng
         await closed.open()
         await closed.close()
         for store in (never, closed):
-            calls = [store.add(finished_task(engine), None), store.usage(), store.claim(0.0), enqueued(engine, store)]
+            calls = [store.add(finished_task(engine)), store.usage(), store.claim(0.0), enqueued(engine, store)]
             assert await refusals([*calls, store.charge(charge(1))]) == [StoreUnavailableError] * 5
 
     asyncio.run(run())
@@ -317,7 +317,7 @@ def test_stores_that_open_at_once_on_nothing_all_work(new_engine: Engine) -> Non
         stores = [new_engine.store() for _ in range(4)]
         await asyncio.gather(*(store.open() for store in stores))
         for store in stores:
-            await store.add(finished_task(new_engine), None)
+            await store.add(finished_task(new_engine))
         assert (await stores[0].usage()).tasks == 4
         await asyncio.gather(*(store.close() for store in stores))
 

@@ -39,7 +39,7 @@ def test_a_job_comes_with_what_was_enqueued_and_its_task_is_running(engine: Engi
     task = pending_task(engine, Technology.EXTRACTION)
 
     async def work(one: Store, other: Store) -> None:
-        await one.enqueue(task, NewJob(options, Decision(0.3, 0.6), "call-7"), None)
+        await one.enqueue(task, NewJob(options, Decision(0.3, 0.6), "call-7"))
         assert await other.get(task.task_id) == task
         job = await claimed(other)
         assert (job.task_id, job.technology, job.tries) == (task.task_id, Technology.EXTRACTION, 1)
@@ -68,8 +68,8 @@ def test_whatever_a_holder_finishes_with_is_told_with_the_decision_that_was_enqu
         stored_bytes = 0
         for technology, state, outcome in ENDS:
             task, expires_s = pending_task(engine, technology), engine.now_s() + 60
-            await store.enqueue(task, NewJob(ALL, Decision(0.3, 0.6)), None)
-            assert await store.finish(await claimed(store), state, outcome, expires_s, None)
+            await store.enqueue(task, NewJob(ALL, Decision(0.3, 0.6)))
+            assert await store.finish(await claimed(store), state, outcome, expires_s)
             found = await store.get(task.task_id)
             assert outcome_bytes(found.outcome) == outcome_bytes(outcome)
             if isinstance(found.outcome, ChannelResults):
@@ -151,7 +151,7 @@ def test_a_holder_that_is_late_keeps_a_job_that_nobody_has_taken(engine: Engine)
         assert await store.renew(job, 0.5)
         assert await store.claim(0.0) is None
         engine.pass_time(HOLD_S + 5)
-        assert await store.finish(job, TaskState.FAILED, FAILED, engine.now_s() + 60, None)
+        assert await store.finish(job, TaskState.FAILED, FAILED, engine.now_s() + 60)
 
     with_stores(engine, work)
 
@@ -168,7 +168,7 @@ def test_a_task_whose_workers_die_each_time_has_failed_after_some_tries(engine: 
         found = await store.get(first)
         assert (found.state, found.outcome, found.progress) == (TaskState.FAILED, WORKER_LOST, 1.0)
         assert expires_s - 1000 < found.expires_s <= expires_s
-        assert not await store.finish(job, TaskState.FAILED, FAILED, expires_s, None)
+        assert not await store.finish(job, TaskState.FAILED, FAILED, expires_s)
         assert await store.unfinished([first, second]) == {second}
         assert (await store.usage()).stored_bytes == 2 * ROW_BYTES + len(outcome_bytes(WORKER_LOST))
 
@@ -241,7 +241,7 @@ def test_a_deleted_task_is_gone_whatever_its_state_and_so_is_its_job(engine: Eng
     async def work(one: Store, other: Store) -> None:
         running, pending, ended = await enqueued(engine, one, 3)
         finished = finished_task(engine)
-        await one.add(finished, None)
+        await one.add(finished)
         job = await claimed(one)
         assert job.task_id == running
         for task_id in (running, pending):
@@ -255,7 +255,7 @@ def test_a_deleted_task_is_gone_whatever_its_state_and_so_is_its_job(engine: Eng
         await one.give_back(job, is_try=False)
         last = await claimed(one)
         assert last.task_id == ended
-        assert await one.finish(last, TaskState.FAILED, FAILED, engine.now_s() + 60, None)
+        assert await one.finish(last, TaskState.FAILED, FAILED, engine.now_s() + 60)
         assert await one.forget(ended, Technology.GENDER_OF_MEDIA)
         assert await one.forget(finished.task_id, Technology.GENDER_OF_VOICEPRINTS)
         assert await one.claim(0.0) is None
@@ -270,9 +270,9 @@ def test_of_some_ids_those_of_unfinished_tasks_are_told(engine: Engine) -> None:
         running, pending, ended = await enqueued(engine, store, 3)
         jobs = [await claimed(store) for _ in range(3)]
         finished = finished_task(engine)
-        await store.add(finished, None)
+        await store.add(finished)
         await store.give_back(jobs[1], is_try=True)
-        await store.finish(jobs[2], TaskState.FAILED, FAILED, engine.now_s() + 60, None)
+        await store.finish(jobs[2], TaskState.FAILED, FAILED, engine.now_s() + 60)
         ids = [running, pending, ended, finished.task_id, uuid.uuid4()]
         assert await store.unfinished(ids) == {running, pending}
         assert await store.unfinished([]) == set()

@@ -17,9 +17,10 @@ import pytest
 
 from recordings import call, recording, voice
 from voxgender.app import worker as worker_module
-from voxgender.app.admission import Admission
+from voxgender.app.admission import ANYONE, Admission
 from voxgender.app.extraction_process import ExtractionLimits, ExtractionProcess
 from voxgender.app.job import Job, NewJob
+from voxgender.app.key_ring import KeyRing
 from voxgender.app.licence import Licence, read_licence
 from voxgender.app.spool import Spool
 from voxgender.app.sqlite_store import SqliteStore
@@ -46,7 +47,7 @@ class Bench:
         self.store = SqliteStore(folder / "tasks.db", 10**8)
         self.spool = Spool(folder / "media", 10**9, 10**8)
         self.process = ExtractionProcess(DEFAULT_MODEL, limits)
-        self.admission = Admission(None, licence)
+        self.admission = Admission(None, licence, KeyRing(self.store, is_demanded=False))
         self.worker = self.new_worker()
 
     def new_worker(self) -> Worker:
@@ -58,7 +59,9 @@ class Bench:
         await upload.write(media)
         await upload.finish()
         task = Task(upload.task_id, Technology.GENDER_OF_MEDIA, TaskState.PENDING, time.time(), NEVER_S, None, 0.0)
-        await self.store.enqueue(task, NewJob(options, Decision()), self.admission.charge("audio_s", 0, time.time()))
+        await self.store.enqueue(
+            task, NewJob(options, Decision()), *self.admission.charges(ANYONE, "audio_s", 0, time.time())
+        )
         upload.keep()
         return task.task_id
 
@@ -246,7 +249,7 @@ def test_a_task_whose_worker_was_killed_is_done_by_another_and_its_late_word_is_
             done = await bench.end_of(task_id)
         assert done.state is TaskState.DONE
         late = TaskError("internal", "I am late.", "task.crashed")
-        assert not await bench.store.finish(lost, TaskState.FAILED, late, NEVER_S, None)
+        assert not await bench.store.finish(lost, TaskState.FAILED, late, NEVER_S)
         assert (await bench.store.get(task_id)).state is TaskState.DONE
 
     with_bench(tmp_path, use)

@@ -324,6 +324,7 @@ def test_the_documented_parameters_are_exactly_those_that_are_read(
     headers = {
         name for name in ("x-correlation-id", "x-request-id") if ask(headers={name: "a" * 129}).status_code == 400
     }
+    headers |= {"idempotency-key"} if ask(headers={"idempotency-key": ""}).status_code == 422 else set()
     answer = ask(headers={"prefer": "wait=20", "if-none-match": "*"})
     headers |= {"prefer"} if "preference-applied" in answer.headers else set()
     headers |= {"if-none-match"} if answer.status_code == 304 else set()

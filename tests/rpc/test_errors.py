@@ -29,6 +29,7 @@ CALLER = {
     StatusCode.NOT_FOUND,
     StatusCode.FAILED_PRECONDITION,
     StatusCode.RESOURCE_EXHAUSTED,
+    StatusCode.UNAUTHENTICATED,
 }
 SERVICE = {StatusCode.INTERNAL, StatusCode.UNAVAILABLE}
 ROOM = {StatusCode.RESOURCE_EXHAUSTED}

@@ -1,8 +1,9 @@
-"""Admission: may this caller do this now? Rate and licence are asked here, by every protocol in the same way."""
+"""Admission: may this caller do this now? Key, rate and licence are asked here, by every protocol in the same way."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,8 @@ from limits.errors import StorageError
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
+from voxgender.app.key import ApiKey
+from voxgender.app.key_ring import KeyRing
 from voxgender.app.licence import Charge, Licence, Resource
 from voxgender.app.rate_storage import RateWindows
 from voxgender.core.errors import RateLimitError
@@ -29,7 +32,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class RatePermit:
+class RateWindow:
     """What is left of a caller's window.
 
     Attributes:
@@ -43,26 +46,59 @@ class RatePermit:
     reset_s: int
 
 
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """What a caller is let in with.
+
+    Attributes:
+        key: The caller's; None where none is demanded.
+        window: What is left of the caller's requests; None without a limit.
+    """
+
+    key: ApiKey | None = None
+    window: RateWindow | None = None
+
+    @property
+    def owner(self) -> str:
+        """Whose the tasks are that it starts: the key's id, empty without one."""
+        return "" if self.key is None else self.key.key_id
+
+    def opens(self, owner: str) -> bool:
+        """Return whether it may see the tasks of an owner: where keys are demanded, those of its own key alone."""
+        return self.key is None or self.owner == owner
+
+
+ANYONE: Final = Permit()
+"""The permit where nothing is demanded."""
+
+
 class Admission:
     """Decides on each request before its body is read, and prices its work.
 
     Args:
         rate_limit: Like ``1 per 5 second``; None for no limit. Each caller has a window for each operation, so that
-            polling does not use up what is meant for new tasks.
+            polling does not use up what is meant for new tasks. A key's own limit goes before it.
         licence: None for unlimited work.
+        keys: Knows the callers.
         windows: Where several processes count together; None where this one is alone. While they cannot be used, each
             process counts for itself: no request fails by it, and at most as many times the limit is let in as there
             are processes.
 
     Attributes:
         licence: The licence.
+        keys: Those of the callers.
     """
 
     def __init__(
-        self, rate_limit: str | None, licence: Licence | None, windows: RateWindows[Any] | None = None
+        self,
+        rate_limit: str | None,
+        licence: Licence | None,
+        keys: KeyRing,
+        windows: RateWindows[Any] | None = None,
     ) -> None:
-        self._rate = limits.parse(rate_limit) if rate_limit else None
+        self._rate_limit = rate_limit
         self.licence = licence
+        self.keys = keys
         self._own = MovingWindowRateLimiter(MemoryStorage())
         self._windows = windows
         self._shared = MovingWindowRateLimiter(windows) if windows else None
@@ -70,37 +106,55 @@ class Admission:
         # They may be busy for a while, and the event loop must not wait for them.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rate-limit")
 
-    async def admit(self, caller: str, operation: str) -> RatePermit | None:
-        """Count a request and return what is left; None without a limit.
+    async def admit(self, address: str, key: str | None, operation: str) -> Permit:
+        """Count a request and return what its caller may do.
+
+        Args:
+            address: Where the caller is, which stands for who it is where keys are not demanded.
+            key: What the caller sent as its key; None for nothing.
+            operation: What the request is counted as.
 
         Raises:
+            KeyRefusedError: Where a key is demanded, and the caller's opens nothing.
             RateLimitError: Where the caller has used up its requests.
         """
-        if self._rate is None:
-            return None
+        held = await self.keys.key_of(key)
+        limit = self._rate_limit if held is None or held.rate_limit is None else held.rate_limit
+        if limit is None:
+            return ANYONE if held is None else Permit(held)
+        return Permit(held, await self._count(parse_limit(limit), address if held is None else held.key_id, operation))
+
+    async def permit_of(self, owner: str) -> Permit:
+        """Return what a task's owner may be charged by; a key that was removed meanwhile charges nothing any more."""
+        return Permit(await self.keys.key_by_id(owner)) if owner else ANYONE
+
+    async def _count(self, rate: limits.RateLimitItem, caller: str, operation: str) -> RateWindow:
         if self._shared is None:
-            allowed, reset_s, remaining = _hit(self._own, self._rate, operation, caller)
+            allowed, reset_s, remaining = _hit(self._own, rate, operation, caller)
         else:
             allowed, reset_s, remaining = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._hit_together, self._shared, self._rate, operation, caller
+                self._thread, self._hit_together, self._shared, rate, operation, caller
             )
         if allowed:
-            return RatePermit(self._rate.amount, remaining, math.ceil(reset_s))
+            return RateWindow(rate.amount, remaining, math.ceil(reset_s))
         raise RateLimitError(
-            f"Rate limit exceeded: {self._rate}.",
-            limit=self._rate.amount,
+            f"Rate limit exceeded: {rate}.",
+            limit=rate.amount,
             remaining=0,
             reset_s=math.ceil(reset_s),
             retry_after_s=max(1, math.ceil(reset_s - time.time())),
         )
 
-    def charge(self, resource: Resource, amount: float, now_s: float) -> Charge | None:
-        """Return what the licence will be charged for the work; None without a licence.
+    def charges(self, permit: Permit, resource: Resource, amount: float, now_s: float) -> tuple[Charge, ...]:
+        """Return what licence and key are charged for the work.
 
         Raises:
             LicenceExpiredError: Where the licence has ended.
         """
-        return None if self.licence is None else self.licence.charge(resource, amount, now_s)
+        charges = (
+            holder.charge(resource, amount, now_s) for holder in (self.licence, permit.key) if holder is not None
+        )
+        return tuple(charge for charge in charges if charge is not None)
 
     def close(self) -> None:
         """Let go of what is shared with other processes."""
@@ -120,6 +174,12 @@ class Admission:
                 reason = str(error.storage_error)
                 log.warning("rate limit counted by each process alone for now", retry_s=RETRY_S, error=reason)
         return _hit(self._own, rate, operation, caller)
+
+
+@functools.cache
+def parse_limit(text: str) -> limits.RateLimitItem:
+    """Return the limit that a text like ``100 per minute`` tells."""
+    return limits.parse(text)
 
 
 def _hit(limiter: MovingWindowRateLimiter, rate: limits.RateLimitItem, operation: str, caller: str) -> _Counted:

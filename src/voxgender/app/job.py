@@ -48,6 +48,7 @@ class Job:
         correlation_id: Of the request that it came with.
         tries: How often it has been begun, this time included.
         hold: Tells this time from all others: what an earlier holder still says is not heard.
+        owner: Id of the key that the task was started with; empty where it was started without.
     """
 
     task_id: UUID
@@ -57,6 +58,7 @@ class Job:
     correlation_id: str
     tries: int
     hold: str
+    owner: str = ""
 
 
 def read_text(text: str | bytes) -> tuple[MediaOptions, str]:

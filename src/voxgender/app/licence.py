@@ -22,6 +22,20 @@ class Capacity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     voiceprints: Annotated[int, msgspec.Meta(ge=0)] | None = None
     audio_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
 
+    def bound(self, resource: Resource) -> float | None:
+        """Return how much of a resource may be used in a period; None for no bound."""
+        return self.voiceprints if resource == "voiceprints" else self.audio_s
+
+    def label(self, now: dt.datetime) -> str:
+        """Return the name of the period that a moment lies in.
+
+        Example:
+            >>> Capacity("month").label(dt.datetime(2026, 11, 30))
+            'month 2026-11'
+        """
+        labels = {"day": f"day {now:%Y-%m-%d}", "month": f"month {now:%Y-%m}", "year": f"year {now:%Y}"}
+        return labels.get(self.period, self.period)
+
 
 @dataclass(frozen=True, slots=True)
 class Charge:
@@ -32,12 +46,14 @@ class Charge:
         amount: How much of it.
         period: Label of the period it counts in, like ``month 2026-11``.
         capacity: The most that the period allows; None for no bound.
+        allows: What allows it: ``licence`` or ``key``.
     """
 
     resource: Resource
     amount: float
     period: str
     capacity: float | None
+    allows: Literal["licence", "key"] = "licence"
 
 
 class Licence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,15 +79,14 @@ class Licence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             >>> until = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
             >>> licence = Licence("ACME", until, Capacity("month", voiceprints=1000))
             >>> licence.charge("voiceprints", 3, now_s=1795000000)
-            Charge(resource='voiceprints', amount=3, period='month 2026-11', capacity=1000)
+            Charge(resource='voiceprints', amount=3, period='month 2026-11', capacity=1000, allows='licence')
         """
         now = dt.datetime.fromtimestamp(now_s, dt.UTC)
         if now >= self.valid_until:
             raise LicenceExpiredError(f"the licence ended on {self.valid_until.isoformat()}; renew it")
         if self.capacity is None:
             return Charge(resource, amount, "total", None)
-        bound = self.capacity.voiceprints if resource == "voiceprints" else self.capacity.audio_s
-        return Charge(resource, amount, _label(self.capacity.period, now), bound)
+        return Charge(resource, amount, self.capacity.label(now), self.capacity.bound(resource))
 
 
 def read_licence(path: Path) -> Licence:
@@ -94,8 +109,3 @@ def read_licence(path: Path) -> Licence:
         reason = "valid_until needs a time zone, like 2027-01-01T00:00:00Z"
         raise SettingsError(f"VOXGENDER_LICENCE_FILE (--licence-file) is {path}: {reason}")
     return licence
-
-
-def _label(period: Period, now: dt.datetime) -> str:
-    labels = {"day": f"day {now:%Y-%m-%d}", "month": f"month {now:%Y-%m}", "year": f"year {now:%Y}", "total": "total"}
-    return labels[period]

@@ -1,11 +1,11 @@
-"""The licence's use in a transaction of a store: read once and written once, however many tasks are charged."""
+"""What licence and keys allow, in a transaction of a store: read once and written once, however many are charged."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from voxgender.app.licence import Charge
-from voxgender.core.errors import LicenceCapacityError
+from voxgender.core.errors import CapacityError, KeyCapacityError, LicenceCapacityError
 
 _Key = tuple[str, str]
 
@@ -21,35 +21,32 @@ class LicenceBook:
         self._stored = stored
         self._used: dict[_Key, float] = {}
 
-    def check(self, charge: Charge) -> None:
-        """Check that a charge fits its period.
+    def check(self, charges: Iterable[Charge]) -> None:
+        """Check that charges fit their periods.
 
         Raises:
-            LicenceCapacityError: Where the period does not allow it.
+            CapacityError: Where a period does not allow it.
         """
-        used = self._used_of(charge)
-        if charge.capacity is not None and used + charge.amount > charge.capacity:
-            raise LicenceCapacityError(
-                f"the licence allows {charge.capacity:g} {charge.resource} in its period ({charge.period}); "
-                f"{used:g} are used and {charge.amount:g} more were asked for"
-            )
+        for charge in charges:
+            used = self._used_of(charge)
+            if charge.capacity is not None and used + charge.amount > charge.capacity:
+                raise _refusal(charge, f"{used:g} are used and {charge.amount:g} more were asked for")
 
-    def check_left(self, charge: Charge) -> None:
-        """Check that a charge's period has something left, whatever the amount, which is not known yet.
+    def check_left(self, charges: Iterable[Charge]) -> None:
+        """Check that the periods of charges have something left, whatever the amount, which is not known yet.
 
         Raises:
-            LicenceCapacityError: Where all of it is used up.
+            CapacityError: Where all of one is used up.
         """
-        used = self._used_of(charge)
-        if charge.capacity is not None and used >= charge.capacity:
-            raise LicenceCapacityError(
-                f"the licence allows {charge.capacity:g} {charge.resource} in its period ({charge.period}), "
-                f"and {used:g} are used"
-            )
+        for charge in charges:
+            used = self._used_of(charge)
+            if charge.capacity is not None and used >= charge.capacity:
+                raise _refusal(charge, f"{used:g} are used")
 
-    def enter(self, charge: Charge) -> None:
-        """Add a charge to what its period has used."""
-        self._used[charge.period, charge.resource] = self._used_of(charge) + charge.amount
+    def enter(self, charges: Iterable[Charge]) -> None:
+        """Add charges to what their periods have used."""
+        for charge in charges:
+            self._used[charge.period, charge.resource] = self._used_of(charge) + charge.amount
 
     def entries(self) -> list[tuple[str, str, float]]:
         """Return what is to be stored: period, resource, and what of it is used now."""
@@ -60,3 +57,9 @@ class LicenceBook:
         if key not in self._used:
             self._used[key] = self._stored(*key)
         return self._used[key]
+
+
+def _refusal(charge: Charge, used: str) -> CapacityError:
+    kind = KeyCapacityError if charge.allows == "key" else LicenceCapacityError
+    allowed = f"the {charge.allows} allows {charge.capacity:g} {charge.resource} in its period ({charge.period})"
+    return kind(f"{allowed}; {used}")

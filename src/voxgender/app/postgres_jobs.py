@@ -26,7 +26,8 @@ UNFINISHED: Final = [TaskState.PENDING.value, TaskState.RUNNING.value]
 
 _CLAIM: Final = """
     UPDATE voxgender.task SET state = 'running', progress = 0, tries = tries + 1, hold = %s
-    WHERE task_id = %s AND job_id = %s RETURNING technology, options, male_prior, min_probability, tries
+    WHERE task_id = %s AND job_id = %s RETURNING technology, options, male_prior, min_probability, tries,
+        owner
 """
 _END: Final[LiteralString] = """
     UPDATE voxgender.task SET state = %s, result = %b, expires_s = %s, progress = 1, stored_bytes = stored_bytes + %s,
@@ -60,7 +61,7 @@ async def claim_job(connection: AsyncConnection, hold_s: float, lost_expires_s: 
         if row is None:
             await queue.log_jobs([(jobs[0], "canceled", None)])
             continue
-        technology, text, male_prior, min_probability, tries = row
+        technology, text, male_prior, min_probability, tries, owner = row
         if tries > MAX_TRIES:
             await queue.log_jobs([(jobs[0], "exception", None)])
             lost_bytes = await _end_task(connection, task_id, mark.hex, TaskState.FAILED, WORKER_LOST, lost_expires_s)
@@ -76,6 +77,7 @@ async def claim_job(connection: AsyncConnection, hold_s: float, lost_expires_s: 
             correlation_id,
             tries,
             mark.hex,
+            owner,
         )
     return None
 

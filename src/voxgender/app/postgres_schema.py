@@ -67,6 +67,17 @@ _VERSIONS: Final[tuple[tuple[LiteralString, ...], ...]] = (
         )""",
         "CREATE INDEX hit_until ON voxgender.hit (until_s)",
     ),
+    (
+        """CREATE TABLE voxgender.api_key (
+            place bigint GENERATED ALWAYS AS IDENTITY,
+            key_id text PRIMARY KEY,
+            about text NOT NULL
+        )""",
+        "ALTER TABLE voxgender.task ADD COLUMN owner text NOT NULL DEFAULT ''",
+        "ALTER TABLE voxgender.task ADD COLUMN submission bytea",
+        "ALTER TABLE voxgender.task ADD COLUMN fingerprint bytea",
+        "CREATE UNIQUE INDEX task_submission ON voxgender.task (submission) WHERE submission IS NOT NULL",
+    ),
 )
 """What makes each version of the one before. A new version is added at the end; what is here stays as it is."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from voxgender.app.job import Job, NewJob
+from voxgender.app.key import ApiKey, read_key
 from voxgender.app.licence import Charge
 from voxgender.app.outcome import decision_of, outcome_bytes, read_outcome
 from voxgender.app.postgres_jobs import (
@@ -25,29 +26,33 @@ from voxgender.app.postgres_licence import read_book, write_book
 from voxgender.app.postgres_pool import PostgresPool
 from voxgender.app.postgres_queue import WAITING, clear_log
 from voxgender.app.postgres_room import EXPIRE_ROWS, Room, count, expire, totals
+from voxgender.app.postgres_submissions import Submitted
 from voxgender.app.postgres_url import without_password
 from voxgender.app.store import StoreUsage
+from voxgender.app.submission import Submission
 from voxgender.app.task import Outcome, Task, TaskState, Technology
 from voxgender.app.waiting import answer
 from voxgender.core.decision import Decision
 from voxgender.core.errors import TaskNotFoundError, VoxgenderError
 
-_Row: TypeAlias = tuple[UUID, str, str, float, float, float, float, float, int, bytes]
-_New: TypeAlias = tuple[_Row | None, Charge | None, "asyncio.Future[None]"]
+_Row: TypeAlias = tuple[UUID, str, str, float, float, float, float, float, int, bytes, str, bytes | None, bytes | None]
+_Charges: TypeAlias = tuple[Charge, ...]
+_New: TypeAlias = tuple[_Row | None, _Charges, "asyncio.Future[UUID | None]"]
 _STORED_BYTES: Final = 8
+_SUBMISSION: Final = 11
 _INSERT: Final = """
     INSERT INTO voxgender.task (task_id, technology, state, created_s, expires_s, male_prior, min_probability, progress,
-        stored_bytes, result)
+        stored_bytes, result, owner, submission, fingerprint)
     SELECT * FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::float8[], %b::float8[], %b::float8[], %b::float8[],
-        %b::float8[], %b::bigint[], %b::bytea[])
+        %b::float8[], %b::bigint[], %b::bytea[], %b::text[], %b::bytea[], %b::bytea[])
 """
 _ENQUEUE: Final = """
     INSERT INTO voxgender.task (task_id, technology, state, created_s, expires_s, male_prior, min_probability, progress,
-        stored_bytes, result, job_id, options)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        stored_bytes, result, owner, submission, fingerprint, job_id, options)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 _GET: Final = """
-    SELECT technology, state, created_s, expires_s, male_prior, min_probability, progress, result
+    SELECT technology, state, created_s, expires_s, male_prior, min_probability, progress, result, owner
     FROM voxgender.task WHERE task_id = %s AND expires_s > extract(epoch FROM now())
 """
 
@@ -97,28 +102,30 @@ class PostgresStore:
             await asyncio.wait([self._adding])
         await self._pool.close()
 
-    async def add(self, task: Task, charge: Charge | None) -> None:
-        """Store a task and book its charge, both or neither; returns once both are committed."""
-        await self._add(_row(task, decision_of(task.outcome)), charge)
+    async def add(self, task: Task, *charges: Charge, submission: Submission | None = None) -> UUID:
+        """Store a task and book its charges, all or nothing; returns once they are committed."""
+        return await self._add(_row(task, decision_of(task.outcome), submission), charges) or task.task_id
 
-    async def charge(self, charge: Charge) -> None:
-        """Book a charge for work of which nothing is stored; returns once it is committed."""
+    async def charge(self, *charges: Charge) -> None:
+        """Book charges for work of which nothing is stored; returns once they are committed."""
         # With the tasks, because each transaction that charges keeps all others of its period waiting until the commit.
-        await self._add(None, charge)
+        await self._add(None, charges)
 
-    async def _add(self, row: _Row | None, charge: Charge | None) -> None:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._new.append((row, charge, done))
+    async def _add(self, row: _Row | None, charges: _Charges) -> UUID | None:
+        """Return the task that the row's submission has made before; None where it is new."""
+        done: asyncio.Future[UUID | None] = asyncio.get_running_loop().create_future()
+        self._new.append((row, charges, done))
         if self._adding is None or self._adding.done():
             self._adding = asyncio.create_task(self._add_new())
-        await done
+        return await done
 
     async def _add_new(self) -> None:
         """Store and charge what has come, all that waits in one transaction, until nothing waits."""
         while self._new:
             added = self._next_new()
+            outcomes: Sequence[UUID | Exception | None]
             try:
-                outcomes = await self._insert([(row, charge) for row, charge, _ in added])
+                outcomes = await self._insert([(row, charges) for row, charges, _ in added])
             except Exception as error:  # noqa: BLE001 - whatever it is, each of them is answered
                 outcomes = [error] * len(added)
             for (_, _, done), outcome in zip(added, outcomes, strict=True):
@@ -132,28 +139,34 @@ class PostgresStore:
         added, self._new = self._new[:taken], self._new[taken:]
         return added
 
-    async def _insert(self, rows: list[tuple[_Row | None, Charge | None]]) -> list[Exception | None]:
-        """Insert and charge what storage and licence allow, and return the refusals of the rest."""
+    async def _insert(self, rows: list[tuple[_Row | None, _Charges]]) -> list[UUID | Exception | None]:
+        """Insert and charge what is new and what storage and charges allow.
+
+        Return for each the task that its submission has made before, its refusal, or None where it is done.
+        """
         accepted: list[_Row] = []
-        outcomes: list[Exception | None] = []
+        outcomes: list[UUID | Exception | None] = []
         async with self._pool.transaction() as connection:
+            submitted = await Submitted.look(connection, [row[_SUBMISSION] for row, _ in rows if row is not None])
             room = await Room.look(connection, self._capacity_bytes, sum(_stored_bytes(row) for row, _ in rows))
-            charges = [charge for _, charge in rows if charge is not None]
-            book = await read_book(connection, charges, is_locked=True)
-            for row, charge in rows:
+            every = [charge for _, charges in rows for charge in charges]
+            book = await read_book(connection, every, is_locked=True)
+            for row, charges in rows:
                 try:
-                    if charge is not None:
-                        book.check(charge)
+                    if row is not None and (task_id := submitted.earlier(_submission(row))) is not None:
+                        outcomes.append(task_id)
+                        continue
+                    book.check(charges)
                     if row is not None:
                         await room.check(_stored_bytes(row))
                 except VoxgenderError as error:
                     outcomes.append(error)
                     continue
-                if charge is not None:
-                    book.enter(charge)
+                book.enter(charges)
                 if row is not None:
                     room.take(_stored_bytes(row))
                     accepted.append(row)
+                    submitted.enter(_submission(row), row[0])
                 outcomes.append(None)
             # Sent in one go: others wait for the licence's row and for the totals'.
             async with connection.pipeline():
@@ -163,18 +176,21 @@ class PostgresStore:
                 await room.write()
         return outcomes
 
-    async def enqueue(self, task: Task, job: NewJob, charge: Charge | None) -> None:
+    async def enqueue(self, task: Task, job: NewJob, *charges: Charge, submission: Submission | None = None) -> UUID:
         """Store a pending task with its job; returns once both are committed."""
-        row = _row(task, job.decision)
+        row = _row(task, job.decision, submission)
         async with self._pool.transaction() as connection:
-            if charge is not None:
-                (await read_book(connection, [charge], is_locked=False)).check_left(charge)
+            submitted = await Submitted.look(connection, [row[_SUBMISSION]])
+            if (task_id := submitted.earlier(submission)) is not None:
+                return task_id
+            (await read_book(connection, charges, is_locked=False)).check_left(charges)
             room = await Room.look(connection, self._capacity_bytes, row[_STORED_BYTES])
             await room.check(row[_STORED_BYTES])
             room.take(row[_STORED_BYTES])
             job_id = await insert_job(connection, task.task_id)
             await connection.execute(_ENQUEUE, [*row, job_id, job.text()])
             await room.write()
+        return task.task_id
 
     async def get(self, task_id: UUID) -> Task:
         """Return a task that has not expired."""
@@ -183,9 +199,9 @@ class PostgresStore:
         if row is None:
             raise TaskNotFoundError(f"there is no task {task_id}; it never was, or its result has expired")
         technology, state = Technology(row[0]), TaskState(row[1])
-        created_s, expires_s, male_prior, min_probability, progress, result = row[2:]
+        created_s, expires_s, male_prior, min_probability, progress, result, owner = row[2:]
         outcome = read_outcome(technology, state, Decision(male_prior, min_probability), result)
-        return Task(task_id, technology, state, created_s, expires_s, outcome, progress)
+        return Task(task_id, technology, state, created_s, expires_s, outcome, progress, owner)
 
     async def forget(self, task_id: UUID, technology: Technology) -> bool:
         """Delete a task and its job."""
@@ -223,18 +239,15 @@ class PostgresStore:
             return False
         return True
 
-    async def finish(
-        self, job: Job, state: TaskState, outcome: Outcome, expires_s: float, charge: Charge | None
-    ) -> bool:
+    async def finish(self, job: Job, state: TaskState, outcome: Outcome, expires_s: float, *charges: Charge) -> bool:
         """Finish a job's task; return whether the job was still the caller's."""
         try:
             async with self._pool.transaction() as connection:
                 more_bytes = await end_job(connection, job, state, outcome, expires_s)
-                if charge is not None:
-                    book = await read_book(connection, [charge], is_locked=True)
-                    book.check(charge)
-                    book.enter(charge)
-                    await write_book(connection, book)
+                book = await read_book(connection, charges, is_locked=True)
+                book.check(charges)
+                book.enter(charges)
+                await write_book(connection, book)
                 await count(connection, 0, more_bytes)
         except NotHeldError:
             return False
@@ -266,12 +279,35 @@ class PostgresStore:
             rows: list[Any] = await (await connection.execute(query, [period])).fetchall()
         return dict(rows)
 
+    async def add_key(self, key: ApiKey) -> None:
+        """Keep a key; returns once it is committed."""
+        insert = "INSERT INTO voxgender.api_key (key_id, about) VALUES (%s, %s)"
+        async with self._pool.transaction() as connection:
+            await connection.execute(insert, [key.key_id, key.text()])
+
+    async def keys(self) -> list[ApiKey]:
+        """Return all keys, the oldest first."""
+        async with self._pool.connection() as connection:
+            rows = await (await connection.execute("SELECT about FROM voxgender.api_key ORDER BY place")).fetchall()
+        return [read_key(about) for (about,) in rows]
+
+    async def remove_key(self, key_id: str) -> bool:
+        """Forget a key; return whether there was one of that id."""
+        async with self._pool.transaction() as connection:
+            deleted = await connection.execute("DELETE FROM voxgender.api_key WHERE key_id = %s", [key_id])
+        return deleted.rowcount > 0
+
 
 def _stored_bytes(row: _Row | None) -> int:
     return 0 if row is None else row[_STORED_BYTES]
 
 
-def _row(task: Task, decision: Decision) -> _Row:
+def _submission(row: _Row) -> Submission | None:
+    name, fingerprint = row[_SUBMISSION:]
+    return None if name is None or fingerprint is None else Submission(name, fingerprint)
+
+
+def _row(task: Task, decision: Decision, submission: Submission | None) -> _Row:
     result = b"" if task.outcome is None else outcome_bytes(task.outcome)
     return (
         task.task_id,
@@ -284,4 +320,7 @@ def _row(task: Task, decision: Decision) -> _Row:
         task.progress,
         ROW_BYTES + len(result),
         result,
+        task.owner,
+        submission.name if submission else None,
+        submission.fingerprint if submission else None,
     )

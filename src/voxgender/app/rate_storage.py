@@ -116,7 +116,7 @@ def shared_windows(settings: Settings) -> RateWindows[Any] | None:
         DependencyError: Where they need what is not installed.
         SettingsError: Where the store's URL cannot be read.
     """
-    if settings.rate_limit is None or not is_postgres(settings.store_url):
+    if not settings.counts_requests or not is_postgres(settings.store_url):
         return machine_windows(settings)
     try:
         from voxgender.app.postgres_windows import PostgresWindows
@@ -127,7 +127,7 @@ def shared_windows(settings: Settings) -> RateWindows[Any] | None:
 
 def machine_windows(settings: Settings) -> SqliteWindows | None:
     """Return those of one machine, which its service begins anew with each start; None where there are none."""
-    if settings.workers == 1 or settings.rate_limit is None or is_postgres(settings.store_url):
+    if settings.workers == 1 or not settings.counts_requests or is_postgres(settings.store_url):
         return None
     return SqliteWindows(settings.sqlite_path.with_name(settings.sqlite_path.name + "-rates"))
 

@@ -9,13 +9,16 @@ from typing import Final
 
 import structlog
 
-from voxgender.app.admission import Admission
+from voxgender.app.admission import ANYONE, Admission, Permit
 from voxgender.app.assembly import licence_of, scorer_of, spool_of, store_of
 from voxgender.app.job import NewJob
+from voxgender.app.key_ring import KeyRing
+from voxgender.app.outcome import outcome_bytes
 from voxgender.app.rate_storage import shared_windows
 from voxgender.app.settings import Settings
 from voxgender.app.spool import Spool
 from voxgender.app.store import Store
+from voxgender.app.submission import SubmissionName
 from voxgender.app.task import NEVER_S, Outcome, Task, TaskError, TaskState, Technology
 from voxgender.app.upload import Upload
 from voxgender.app.waiting import answer
@@ -79,8 +82,10 @@ class Service:
             SettingsError: Where the licence file or the model cannot be used.
         """
         licence, scorer = licence_of(settings), scorer_of(settings)
-        admission = Admission(settings.rate_limit, licence, shared_windows(settings))
-        return cls(settings, scorer, store_of(settings), spool_of(settings), admission)
+        store = store_of(settings)
+        keys = KeyRing(store, is_demanded=settings.demands_keys)
+        admission = Admission(settings.rate_limit, licence, keys, shared_windows(settings))
+        return cls(settings, scorer, store, spool_of(settings), admission)
 
     @property
     def is_ready(self) -> bool:
@@ -99,6 +104,10 @@ class Service:
         except SettingsError:
             await self.store.close()
             raise
+        if self.admission.keys.is_demanded and not await self.admission.keys.count():
+            log.warning(
+                "keys are demanded, and there are none: everybody is refused until voxgender keys add makes one"
+            )
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def stop(self) -> None:
@@ -117,24 +126,33 @@ class Service:
         Raises:
             LicenceExpiredError: Where the licence has ended.
         """
-        self.admission.charge("voiceprints", 0, time.time())
+        self.admission.charges(ANYONE, "voiceprints", 0, time.time())
         return Scoring(self.scorer, self.settings.max_voiceprints)
 
-    async def submit(self, scoring: Scoring, decision: Decision | None = None) -> Task:
+    async def submit(
+        self,
+        scoring: Scoring,
+        decision: Decision | None = None,
+        permit: Permit = ANYONE,
+        name: SubmissionName | None = None,
+    ) -> Task:
         """Store the finished task of voiceprints that have been scored.
 
         Args:
             scoring: All of them.
             decision: Prior and smallest probability, which stay the task's own; None for the settings' at this moment.
+            permit: What the caller was let in with.
+            name: The caller's name of this submission: where it has come before, nothing is done, nor charged.
 
         Returns:
-            The task, which is durable by then.
+            The task, which is durable by then; an earlier one where the submission has come before.
 
         Raises:
-            RequestValidationError: Where there are none, or more than the settings allow.
+            RequestValidationError: Where there are none, or more than the settings allow, or something else came
+                before under the submission's name.
             VoiceprintListError: Where items cannot be scored; it tells of each.
             LicenceExpiredError: Where the licence has ended.
-            LicenceCapacityError: Where the licence does not allow so many more.
+            CapacityError: Where licence or key do not allow so many more.
             StorageFullError: Where the store has no room.
         """
         self._check_count(len(scoring))
@@ -142,33 +160,48 @@ class Service:
             await self._settle_with_others(scoring)
         results = scoring.results(decision or self.decision)
         now_s = time.time()
-        charge = self.admission.charge("voiceprints", len(results), now_s)
+        charges = self.admission.charges(permit, "voiceprints", len(results), now_s)
         technology, expires_s = Technology.GENDER_OF_VOICEPRINTS, now_s + self.settings.task_ttl_s
-        task = Task(uuid.uuid4(), technology, TaskState.DONE, now_s, expires_s, results)
-        await self.store.add(task, charge)
+        task = Task(uuid.uuid4(), technology, TaskState.DONE, now_s, expires_s, results, owner=permit.owner)
+        submission = None
+        if name is not None:
+            # What is stored of the voiceprints tells two lists apart, and nothing of the voices.
+            digest = name.digest()
+            digest.take(outcome_bytes(results))
+            digest.take(repr(results.decision).encode())
+            submission = name.submission(permit.owner, technology, digest)
+        task_id = await self.store.add(task, *charges, submission=submission)
+        if task_id != task.task_id:
+            return await self._repeated(task_id)
         log.info("task accepted", task_id=str(task.task_id), state=task.state, voiceprints=len(results))
         return task
 
-    async def identify(self, scoring: Scoring, decision: Decision | None = None) -> Results:
+    async def identify(self, scoring: Scoring, decision: Decision | None = None, permit: Permit = ANYONE) -> Results:
         """Return the results of voiceprints that have been scored; nothing of them is kept but the licence's charge.
 
         Args:
             scoring: All of them.
             decision: Prior and smallest probability; None for the settings'.
+            permit: What the caller was let in with.
 
         Raises:
             VoiceprintListError: Where items cannot be scored; it tells of each.
             LicenceExpiredError: Where the licence has ended.
-            LicenceCapacityError: Where the licence does not allow so many more.
+            CapacityError: Where licence or key do not allow so many more.
         """
         results = scoring.results(decision or self.decision)
-        charge = self.admission.charge("voiceprints", len(results), time.time())
-        if charge is not None:
-            await self.store.charge(charge)
+        charges = self.admission.charges(permit, "voiceprints", len(results), time.time())
+        if charges:
+            await self.store.charge(*charges)
         return results
 
     async def hear(
-        self, technology: Technology, upload: Upload, options: MediaOptions, decision: Decision | None = None
+        self,
+        technology: Technology,
+        upload: Upload,
+        options: MediaOptions,
+        decision: Decision | None = None,
+        permit: Permit = ANYONE,
     ) -> Outcome:
         """Have a worker do what :meth:`submit_media` does, wait for it, and keep nothing of it.
 
@@ -179,17 +212,18 @@ class Service:
             upload: The media; they are taken over, whatever this raises.
             options: What of them is to be heard.
             decision: Prior and smallest probability; None for the settings'.
+            permit: What the caller was let in with.
 
         Raises:
             TaskEndError: Where the task was rejected or has failed.
             TaskNotFoundError: Where somebody has deleted the task.
             LicenceExpiredError: Where the licence has ended.
-            LicenceCapacityError: Where what it allows is used up.
+            CapacityError: Where what licence or key allow is used up.
             StorageFullError: Where the store or the disk has no room.
             StoreUnavailableError: Where the store does not answer for long.
         """
         # It goes on where the caller goes away meanwhile: whether the task was stored must be known.
-        accepting = asyncio.create_task(self.submit_media(technology, upload, options, decision))
+        accepting = asyncio.create_task(self.submit_media(technology, upload, options, decision, permit))
         try:
             task = await asyncio.shield(accepting)
             outcome = await self._outcome(task)
@@ -199,22 +233,31 @@ class Service:
             raise TaskEndError(outcome.message, outcome.code)
         return outcome
 
-    async def begin_upload(self, declared_bytes: int | None) -> Upload:
+    async def begin_upload(self, declared_bytes: int | None, name: SubmissionName | None = None) -> Upload:
         """Return what takes the media of one new task, to be handed to :meth:`submit_media` or discarded.
 
         Args:
             declared_bytes: What the request says of their size; None where it says nothing.
+            name: The caller's name of the submission.
 
         Raises:
             LicenceExpiredError: Where the licence has ended.
             StorageFullError: Where the spool has no room for it.
             VoxgenderError: Where the spool cannot be used.
         """
-        self.admission.charge("audio_s", 0, time.time())
-        return await self.spool.begin(uuid.uuid4(), declared_bytes)
+        self.admission.charges(ANYONE, "audio_s", 0, time.time())
+        upload = await self.spool.begin(uuid.uuid4(), declared_bytes)
+        upload.digest = None if name is None else name.digest()
+        return upload
 
     async def submit_media(
-        self, technology: Technology, upload: Upload, options: MediaOptions, decision: Decision | None = None
+        self,
+        technology: Technology,
+        upload: Upload,
+        options: MediaOptions,
+        decision: Decision | None = None,
+        permit: Permit = ANYONE,
+        name: SubmissionName | None = None,
     ) -> Task:
         """Store a task for media that have come; a worker does it later.
 
@@ -223,62 +266,83 @@ class Service:
             upload: The media; they are the task's from now on, or discarded where this raises.
             options: What of them is to be heard.
             decision: Prior and smallest probability; None for the settings' at this moment.
+            permit: What the caller was let in with.
+            name: The caller's name of this submission, which the upload has digested what came for: where it has come
+                before, nothing is done, nor charged.
 
         Returns:
-            The pending task, which is durable by then.
+            The pending task, which is durable by then; an earlier one where the submission has come before.
 
         Raises:
+            RequestValidationError: Where something else came before under the submission's name.
             LicenceExpiredError: Where the licence has ended.
-            LicenceCapacityError: Where what it allows is used up.
+            CapacityError: Where what licence or key allow is used up.
             StorageFullError: Where the store or the disk has no room.
         """
         try:
             await upload.finish()
             now_s = time.time()
-            charge = self.admission.charge("audio_s", 0, now_s)
-            task = Task(upload.task_id, technology, TaskState.PENDING, now_s, NEVER_S, None, progress=0.0)
+            charges = self.admission.charges(permit, "audio_s", 0, now_s)
+            task = Task(upload.task_id, technology, TaskState.PENDING, now_s, NEVER_S, None, 0.0, permit.owner)
             correlation_id = structlog.contextvars.get_contextvars().get("correlation_id", "")
-            await self.store.enqueue(task, NewJob(options, decision or self.decision, correlation_id), charge)
+            job = NewJob(options, decision or self.decision, correlation_id)
+            submission = None
+            if name is not None and upload.digest is not None:
+                upload.digest.take(repr((job.options, job.decision)).encode())
+                submission = name.submission(permit.owner, technology, upload.digest)
+            task_id = await self.store.enqueue(task, job, *charges, submission=submission)
         except BaseException:
             await upload.discard()
             raise
+        if task_id != task.task_id:
+            await upload.discard()
+            return await self._repeated(task_id)
         upload.keep()
         log.info("task accepted", task_id=str(task.task_id), state=task.state, file_bytes=upload.file_bytes)
         return task
 
-    async def task(self, task_id: uuid.UUID, technology: Technology, wait_s: float = 0.0) -> Task:
+    async def task(
+        self, task_id: uuid.UUID, technology: Technology, wait_s: float = 0.0, permit: Permit = ANYONE
+    ) -> Task:
         """Return a task.
 
         Args:
             task_id: Its id.
             technology: What is done in it.
             wait_s: Seconds to wait for it to be finished; then it is returned as it is.
+            permit: What the caller was let in with.
 
         Raises:
-            TaskNotFoundError: Where it is unknown, of another technology, or has expired.
+            TaskNotFoundError: Where it is unknown, of another technology or of another key, or has expired.
         """
         began_s = time.monotonic()
         task = await self.store.get(task_id)
+        if task.technology is not technology or not permit.opens(task.owner):
+            raise _not_found(task_id)
         while not task.state.is_finished and (waited_s := time.monotonic() - began_s) < wait_s:
             # What is found at last must not have expired meanwhile.
             longest_s = min(LONGEST_LOOK_S, self.settings.task_ttl_s / 2)
             pause_s = min(max(FIRST_LOOK_S, waited_s / 10), longest_s)
             await asyncio.sleep(min(pause_s, wait_s - waited_s))
             task = await self.store.get(task_id)
-        if task.technology is not technology:
-            raise _not_found(task_id)
         return task
 
-    async def forget(self, task_id: uuid.UUID, technology: Technology) -> None:
+    async def forget(self, task_id: uuid.UUID, technology: Technology, permit: Permit = ANYONE) -> None:
         """Delete a task, with its media and its result; where it is under way, it is cancelled.
 
         Raises:
-            TaskNotFoundError: Where it is unknown, of another technology, or has expired.
+            TaskNotFoundError: Where it is unknown, of another technology or of another key, or has expired.
         """
+        if permit is not ANYONE:
+            await self.task(task_id, technology, permit=permit)
         if not await self.store.forget(task_id, technology):
             raise _not_found(task_id)
         await self.spool.delete(task_id)
         log.info("task deleted", task_id=str(task_id))
+
+    async def _repeated(self, task_id: uuid.UUID) -> Task:
+        log.info("submission has come before", task_id=str(task_id))
+        return await self.store.get(task_id)
 
     async def _outcome(self, task: Task) -> Outcome:
         """Return a task's outcome once it is there; a store that does not answer for a while ends nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
@@ -25,6 +26,9 @@ _RATE_LIMIT: Final = re.compile(
     r"[1-9]\d*\s*(/|per)\s*([1-9]\d*\s*)?(second|minute|hour|day|month|year)s?", re.IGNORECASE
 )
 
+RATE_LIMIT_REASON: Final = 'must be one limit above 0, like "1 per 5 second" or "100 per minute"'
+"""What is wrong with a limit that is none."""
+
 
 class Settings(BaseSettings):
     """Everything that can be set about the service; each field is an environment variable and a flag of ``serve``."""
@@ -39,6 +43,9 @@ class Settings(BaseSettings):
         None, description="PEM file of the certificate chain for gRPC over TLS; none: no TLS."
     )
     grpc_key_file: Path | None = Field(None, description="PEM file of the certificate's private key.")
+    keys: Literal["auto", "on", "off"] = Field(
+        "auto", description="Whether callers must have a key: auto demands one unless the host is this machine's own."
+    )
     workers: int = Field(1, ge=1, le=256, description="Processes that answer on the ports; they share the store.")
     store_url: str = Field(
         "sqlite:///voxgender.db",
@@ -81,6 +88,16 @@ class Settings(BaseSettings):
         """The file that ``store_url`` names, where it names one."""
         return Path(self.store_url.removeprefix(SQLITE_PREFIX))
 
+    @property
+    def demands_keys(self) -> bool:
+        """Whether callers must have a key."""
+        return self.keys == "on" or (self.keys == "auto" and not is_loopback(self.host))
+
+    @property
+    def counts_requests(self) -> bool:
+        """Whether requests may have to be counted: by the limit for all, or by that of a key."""
+        return self.rate_limit is not None or self.demands_keys
+
     @field_validator("store_url")
     @classmethod
     def _known_store(cls, url: str) -> str:
@@ -96,14 +113,32 @@ class Settings(BaseSettings):
     @field_validator("rate_limit")
     @classmethod
     def _readable_limit(cls, text: str | None) -> str | None:
-        if text is not None and not _RATE_LIMIT.fullmatch(text):
-            raise ValueError('must be one limit above 0, like "1 per 5 second" or "100 per minute"')
+        if text is not None and not is_rate_limit(text):
+            raise ValueError(RATE_LIMIT_REASON)
         return text
 
-    @field_validator("log_level", mode="before")
+    @field_validator("log_level", "keys", mode="before")
     @classmethod
     def _any_case(cls, level: object) -> object:
         return level.lower() if isinstance(level, str) else level
+
+
+def is_rate_limit(text: str) -> bool:
+    """Return whether a text is one limit, like ``100 per minute``."""
+    return _RATE_LIMIT.fullmatch(text) is not None
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether who listens on a host is reached from this machine alone.
+
+    Example:
+        >>> [is_loopback(host) for host in ("127.0.0.1", "localhost", "::1", "0.0.0.0", "example.org")]
+        [True, True, True, False, False]
+    """
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def load_settings(**flags: Any) -> Settings:

@@ -22,7 +22,7 @@ WAITING: Final = f"SELECT 1 FROM job WHERE {_FREE} LIMIT 1"  # noqa: S608 - cons
 """Whether a job waits at a time; this needs no turn to write."""
 
 _NEXT: Final = f"""
-    SELECT place, tries, job.task_id, technology, options, male_prior, min_probability
+    SELECT place, tries, job.task_id, technology, options, male_prior, min_probability, owner
     FROM job JOIN task USING (task_id) WHERE {_FREE} ORDER BY place LIMIT 1
 """  # noqa: S608 - constants
 _HELD: Final = "task_id = ? AND hold = ?"
@@ -44,7 +44,7 @@ def claim_job(connection: sqlite3.Connection, now_s: float, hold_s: float, lost_
         lost_expires_s: When a task that fails here is forgotten.
     """
     while row := connection.execute(_NEXT, (now_s,)).fetchone():
-        place, tries, task_id, technology, text, male_prior, min_probability = row
+        place, tries, task_id, technology, text, male_prior, min_probability, owner = row
         if tries >= MAX_TRIES:
             end_task(connection, task_id, TaskState.FAILED, WORKER_LOST, lost_expires_s)
             continue
@@ -61,6 +61,7 @@ def claim_job(connection: sqlite3.Connection, now_s: float, hold_s: float, lost_
             correlation_id,
             tries + 1,
             hold,
+            owner,
         )
     return None
 

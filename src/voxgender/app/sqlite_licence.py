@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from voxgender.app.licence import Charge
 from voxgender.app.licence_book import LicenceBook
@@ -28,17 +29,17 @@ def write_book(connection: sqlite3.Connection, book: LicenceBook) -> None:
     connection.executemany("INSERT OR REPLACE INTO licence_use VALUES (?, ?, ?)", book.entries())
 
 
-def book_charge(connection: sqlite3.Connection, charge: Charge) -> None:
-    """Book one charge.
+def book_charges(connection: sqlite3.Connection, charges: Sequence[Charge]) -> None:
+    """Book charges, all or none.
 
     Args:
         connection: In a transaction.
-        charge: What is to be booked.
+        charges: What is to be booked.
 
     Raises:
-        LicenceCapacityError: Where its period does not allow it; nothing is booked then.
+        CapacityError: Where a period does not allow one.
     """
     book = read_book(connection)
-    book.check(charge)
-    book.enter(charge)
+    book.check(charges)
+    book.enter(charges)
     write_book(connection, book)

@@ -46,6 +46,13 @@ _VERSIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE TABLE identity (store_id TEXT NOT NULL)",
         "INSERT INTO identity VALUES (lower(hex(randomblob(16))))",
     ),
+    (
+        "CREATE TABLE api_key (key_id TEXT PRIMARY KEY, about TEXT NOT NULL)",
+        "ALTER TABLE task ADD COLUMN owner TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE task ADD COLUMN submission BLOB",
+        "ALTER TABLE task ADD COLUMN fingerprint BLOB",
+        "CREATE UNIQUE INDEX task_submission ON task (submission) WHERE submission IS NOT NULL",
+    ),
 )
 """What makes each version of the one before. A new version is added at the end; what is here stays as it is."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from functools import partial
@@ -15,6 +15,7 @@ from uuid import UUID
 
 from voxgender.app.group_writer import GroupWriter
 from voxgender.app.job import Job, NewJob
+from voxgender.app.key import ApiKey, read_key
 from voxgender.app.licence import Charge
 from voxgender.app.outcome import decision_of, outcome_bytes, read_outcome
 from voxgender.app.sqlite_jobs import (
@@ -28,10 +29,11 @@ from voxgender.app.sqlite_jobs import (
     renew_job,
     unfinished_query,
 )
-from voxgender.app.sqlite_licence import book_charge, read_book, write_book
+from voxgender.app.sqlite_licence import book_charges, read_book, write_book
 from voxgender.app.sqlite_schema import prepare
 from voxgender.app.sqlite_totals import count, stored_bytes
 from voxgender.app.store import StoreUsage
+from voxgender.app.submission import Submission, earlier
 from voxgender.app.task import Outcome, Task, TaskState, Technology
 from voxgender.app.turn import Turn
 from voxgender.app.waiting import answer
@@ -45,13 +47,15 @@ from voxgender.core.errors import (
 )
 
 _T = TypeVar("_T")
-_Row = tuple[bytes, str, float, float, float, float, int, bytes, str, float]
-_Refusal = Exception | None
+_Row = tuple[bytes, str, float, float, float, float, int, bytes, str, float, str, bytes | None, bytes | None]
+_Charges = tuple[Charge, ...]
+_New = tuple[_Row, _Charges, "asyncio.Future[UUID]"]
 _STORED_BYTES: Final = 6
 _COLUMNS: Final = (
-    "task_id, state, created_s, expires_s, male_prior, min_probability, stored_bytes, result, technology, progress"
+    "task_id, state, created_s, expires_s, male_prior, min_probability, stored_bytes, result, technology, progress, "
+    "owner, submission, fingerprint"
 )
-_ROW_MARKS: Final = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ROW_MARKS: Final = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 ROW_BYTES: Final = 256
 """What a task takes up besides its result: its row, its index entries, and its share of the pages' slack."""
@@ -90,7 +94,7 @@ class SqliteStore:
         self._capacity_bytes = capacity_bytes
         self._now_s = now_s
         self._writer: GroupWriter | None = None
-        self._new: list[tuple[_Row, Charge | None, asyncio.Future[None]]] = []
+        self._new: list[_New] = []
         self._adding: asyncio.Task[None] | None = None
         self._logged_bytes = 0
 
@@ -133,14 +137,14 @@ class SqliteStore:
         await asyncio.to_thread(self._writer.close)
         self._writer = None
 
-    async def add(self, task: Task, charge: Charge | None) -> None:
-        """Store a task and book its charge, both or neither; returns once both are on disk."""
-        row = _row(task, decision_of(task.outcome))
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._new.append((row, charge, done))
+    async def add(self, task: Task, *charges: Charge, submission: Submission | None = None) -> UUID:
+        """Store a task and book its charges, all or nothing; returns once they are on disk."""
+        row = _row(task, decision_of(task.outcome), submission)
+        done: asyncio.Future[UUID] = asyncio.get_running_loop().create_future()
+        self._new.append((row, charges, done))
         if self._adding is None or self._adding.done():
             self._adding = asyncio.create_task(self._add_new())
-        await done
+        return await done
 
     async def _add_new(self) -> None:
         """Store what has come, all that waits in one piece of work, until nothing waits.
@@ -149,7 +153,8 @@ class SqliteStore:
         """
         while self._new:
             added, self._new = self._new[:ADD_ROWS], self._new[ADD_ROWS:]
-            rows = [(row, charge) for row, charge, _ in added]
+            rows = [(row, charges) for row, charges, _ in added]
+            outcomes: Sequence[UUID | Exception]
             try:
                 outcomes = await self._write(partial(self._insert, rows))
             except Exception as error:  # noqa: BLE001 - whatever it is, each of them is answered
@@ -172,27 +177,31 @@ class SqliteStore:
         with suppress(sqlite3.Error):
             self._checking_in.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-    def _insert(self, rows: list[tuple[_Row, Charge | None]], connection: sqlite3.Connection) -> list[_Refusal]:
-        """Insert those of the rows that storage and licence allow, and return the refusals of the others."""
+    def _insert(self, rows: list[tuple[_Row, _Charges]], connection: sqlite3.Connection) -> list[UUID | Exception]:
+        """Insert those of the rows that are new and that storage and charges allow.
+
+        Return the id of each one's task, which is an earlier one where it has come before, or its refusal.
+        """
         used_bytes = stored_bytes(connection)
         book = read_book(connection)
         accepted: list[_Row] = []
-        outcomes: list[_Refusal] = []
-        for row, charge in rows:
+        outcomes: list[UUID | Exception] = []
+        for row, charges in rows:
             try:
-                if charge is not None:
-                    book.check(charge)
+                if (task_id := _earlier(connection, row, accepted, self._now_s())) is not None:
+                    outcomes.append(task_id)
+                    continue
+                book.check(charges)
                 used_bytes = self._make_room(connection, used_bytes, row[_STORED_BYTES])
             except VoxgenderError as error:
                 outcomes.append(error)
                 # Some may have expired on the way to the refusal.
                 used_bytes = stored_bytes(connection) + sum(other[_STORED_BYTES] for other in accepted)
                 continue
-            if charge is not None:
-                book.enter(charge)
+            book.enter(charges)
             used_bytes += row[_STORED_BYTES]
             accepted.append(row)
-            outcomes.append(None)
+            outcomes.append(UUID(bytes=row[0]))
         if accepted:
             values = ", ".join([_ROW_MARKS] * len(accepted))
             insert = f"INSERT INTO task ({_COLUMNS}) VALUES {values}"  # noqa: S608 - question marks alone
@@ -201,23 +210,25 @@ class SqliteStore:
             write_book(connection, book)
         return outcomes
 
-    async def charge(self, charge: Charge) -> None:
-        """Book a charge for work of which nothing is stored; returns once it is on disk."""
-        await self._write(lambda connection: book_charge(connection, charge))
+    async def charge(self, *charges: Charge) -> None:
+        """Book charges for work of which nothing is stored; returns once they are on disk."""
+        await self._write(lambda connection: book_charges(connection, charges))
 
-    async def enqueue(self, task: Task, job: NewJob, charge: Charge | None) -> None:
+    async def enqueue(self, task: Task, job: NewJob, *charges: Charge, submission: Submission | None = None) -> UUID:
         """Store a pending task with its job; returns once both are on disk."""
-        row = _row(task, job.decision)
+        row = _row(task, job.decision, submission)
 
-        def work(connection: sqlite3.Connection) -> None:
-            if charge is not None:
-                read_book(connection).check_left(charge)
+        def work(connection: sqlite3.Connection) -> UUID:
+            if (task_id := _earlier(connection, row, [], self._now_s())) is not None:
+                return task_id
+            read_book(connection).check_left(charges)
             self._make_room(connection, stored_bytes(connection), row[_STORED_BYTES])
             connection.execute(f"INSERT INTO task ({_COLUMNS}) VALUES {_ROW_MARKS}", row)  # noqa: S608 - question marks alone
             insert_job(connection, task.task_id, job)
             count(connection, 1, row[_STORED_BYTES])
+            return task.task_id
 
-        await self._write(work)
+        return await self._write(work)
 
     async def forget(self, task_id: UUID, technology: Technology) -> bool:
         """Delete a task and its job."""
@@ -234,16 +245,13 @@ class SqliteStore:
         """Say that a job's holder is alive; return whether the job is still its own."""
         return await self._write(lambda connection: renew_job(connection, job, progress, self._now_s() + self.hold_s))
 
-    async def finish(
-        self, job: Job, state: TaskState, outcome: Outcome, expires_s: float, charge: Charge | None
-    ) -> bool:
+    async def finish(self, job: Job, state: TaskState, outcome: Outcome, expires_s: float, *charges: Charge) -> bool:
         """Finish a job's task; return whether the job was still the caller's."""
 
         def work(connection: sqlite3.Connection) -> bool:
             if not is_held(connection, job):
                 return False
-            if charge is not None:
-                book_charge(connection, charge)
+            book_charges(connection, charges)
             end_task(connection, job.task_id.bytes, state, outcome, expires_s)
             return True
 
@@ -259,15 +267,15 @@ class SqliteStore:
 
     async def get(self, task_id: UUID) -> Task:
         """Return a task that has not expired."""
-        query = """SELECT state, created_s, expires_s, male_prior, min_probability, result, technology, progress
-            FROM task"""
+        query = """SELECT state, created_s, expires_s, male_prior, min_probability, result, technology, progress,
+            owner FROM task"""
         rows = self._read(f"{query} WHERE task_id = ? AND expires_s > ?", (task_id.bytes, self._now_s()))
         if not rows:
             raise TaskNotFoundError(f"there is no task {task_id}; it never was, or its result has expired")
-        told, created_s, expires_s, male_prior, min_probability, result, technology, progress = rows[0]
+        told, created_s, expires_s, male_prior, min_probability, result, technology, progress, owner = rows[0]
         state, technology = TaskState(told), Technology(technology)
         outcome = read_outcome(technology, state, Decision(male_prior, min_probability), result)
-        return Task(task_id, technology, state, created_s, expires_s, outcome, progress)
+        return Task(task_id, technology, state, created_s, expires_s, outcome, progress, owner)
 
     async def forget_expired(self) -> int:
         """Delete expired tasks in small pieces, give the file's free pages back, and return how many went."""
@@ -290,6 +298,20 @@ class SqliteStore:
     async def licence_used(self, period: str) -> Mapping[str, float]:
         """Return what has been charged in a period, by resource."""
         return dict(self._read("SELECT resource, used FROM licence_use WHERE period = ?", (period,)))
+
+    async def add_key(self, key: ApiKey) -> None:
+        """Keep a key; returns once it is on disk."""
+        values = (key.key_id, key.text())
+        await self._write(lambda connection: connection.execute("INSERT INTO api_key VALUES (?, ?)", values).rowcount)
+
+    async def keys(self) -> list[ApiKey]:
+        """Return all keys, the oldest first."""
+        return [read_key(about) for (about,) in self._read("SELECT about FROM api_key ORDER BY rowid", ())]
+
+    async def remove_key(self, key_id: str) -> bool:
+        """Forget a key; return whether there was one of that id."""
+        delete = "DELETE FROM api_key WHERE key_id = ?"
+        return await self._write(lambda connection: connection.execute(delete, (key_id,)).rowcount > 0)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
@@ -336,7 +358,7 @@ class SqliteStore:
         return used_bytes
 
 
-def _row(task: Task, decision: Decision) -> _Row:
+def _row(task: Task, decision: Decision, submission: Submission | None) -> _Row:
     result = b"" if task.outcome is None else outcome_bytes(task.outcome)
     return (
         task.task_id.bytes,
@@ -349,7 +371,35 @@ def _row(task: Task, decision: Decision) -> _Row:
         result,
         task.technology.value,
         task.progress,
+        task.owner,
+        submission.name if submission else None,
+        submission.fingerprint if submission else None,
     )
+
+
+def _earlier(connection: sqlite3.Connection, row: _Row, accepted: list[_Row], now_s: float) -> UUID | None:
+    """Return the task that a row's submission has made before, in the file or in this piece of work; None where none.
+
+    Raises:
+        RequestValidationError: Where something else came before under the submission's name.
+    """
+    task_id, name, fingerprint = row[0], row[-2], row[-1]
+    if name is None or fingerprint is None:
+        return None
+    submission = Submission(name, fingerprint)
+    for other in accepted:
+        if other[-2] == name:
+            return earlier(submission, other[-1] or b"", UUID(bytes=other[0]))
+    query = "SELECT task_id, fingerprint, expires_s FROM task WHERE submission = ?"
+    found = connection.execute(query, (name,)).fetchone()
+    if found is None:
+        return None
+    task_id, fingerprint, expires_s = found
+    if expires_s <= now_s:
+        # It is only still there; its name may be given again.
+        connection.execute("UPDATE task SET submission = NULL WHERE task_id = ?", (task_id,))
+        return None
+    return earlier(submission, fingerprint, UUID(bytes=task_id))
 
 
 def _expire(connection: sqlite3.Connection, now_s: float) -> tuple[int, int]:

@@ -13,7 +13,9 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from voxgender.app.job import Job, NewJob
+from voxgender.app.key import ApiKey
 from voxgender.app.licence import Charge
+from voxgender.app.submission import Submission
 from voxgender.app.task import Outcome, Task, TaskError, TaskState, Technology
 
 MAX_TRIES: Final = 3
@@ -60,27 +62,46 @@ class Store(Protocol):
     async def close(self) -> None:
         """Finish what was begun and let go of everything."""
 
-    async def add(self, task: Task, charge: Charge | None) -> None:
-        """Store a finished task and book its charge, both or neither.
+    async def add(self, task: Task, *charges: Charge, submission: Submission | None = None) -> UUID:
+        """Store a finished task and book its charges, all or nothing.
+
+        Args:
+            task: The task.
+            *charges: What is booked for it.
+            submission: What it came by; where it has come before and its task has not expired, nothing is done.
+
+        Returns:
+            The task's id, or that of the task that the submission made before.
 
         Raises:
+            RequestValidationError: Where something else came before under the submission's name.
             StorageFullError: Where it would go beyond the capacity, or the disk is full.
-            LicenceCapacityError: Where the charge would go beyond what its period allows.
+            CapacityError: Where a charge would go beyond what its period allows.
         """
 
-    async def charge(self, charge: Charge) -> None:
-        """Book a charge for work of which nothing is stored.
+    async def charge(self, *charges: Charge) -> None:
+        """Book charges for work of which nothing is stored.
 
         Raises:
-            LicenceCapacityError: Where it would go beyond what its period allows; nothing is booked then.
+            CapacityError: Where one would go beyond what its period allows; nothing is booked then.
         """
 
-    async def enqueue(self, task: Task, job: NewJob, charge: Charge | None) -> None:
-        """Store a pending task with its job; nothing is booked yet, but the charge's period must have something left.
+    async def enqueue(self, task: Task, job: NewJob, *charges: Charge, submission: Submission | None = None) -> UUID:
+        """Store a pending task with its job; nothing is booked yet, but the charges' periods must have something left.
+
+        Args:
+            task: The task.
+            job: Its job.
+            *charges: What may be booked for it in the end.
+            submission: What it came by; where it has come before and its task has not expired, nothing is done.
+
+        Returns:
+            The task's id, or that of the task that the submission made before.
 
         Raises:
+            RequestValidationError: Where something else came before under the submission's name.
             StorageFullError: Where it would go beyond the capacity, or the disk is full.
-            LicenceCapacityError: Where what the charge's period allows is used up.
+            CapacityError: Where what a charge's period allows is used up.
         """
 
     async def get(self, task_id: UUID) -> Task:
@@ -112,13 +133,11 @@ class Store(Protocol):
         It is not if the task was deleted, or the job was taken for lost and went to another worker.
         """
 
-    async def finish(
-        self, job: Job, state: TaskState, outcome: Outcome, expires_s: float, charge: Charge | None
-    ) -> bool:
-        """Finish a job's task and book its charge, both or neither; return whether the job was still the caller's.
+    async def finish(self, job: Job, state: TaskState, outcome: Outcome, expires_s: float, *charges: Charge) -> bool:
+        """Finish a job's task and book its charges, all or nothing; return whether the job was still the caller's.
 
         Raises:
-            LicenceCapacityError: Where the charge would go beyond what its period allows; the job is still held.
+            CapacityError: Where a charge would go beyond what its period allows; the job is still held.
         """
 
     async def give_back(self, job: Job, *, is_try: bool) -> None:
@@ -137,3 +156,12 @@ class Store(Protocol):
 
     async def licence_used(self, period: str) -> Mapping[str, float]:
         """Return what has been charged in a period, by resource."""
+
+    async def add_key(self, key: ApiKey) -> None:
+        """Keep a key."""
+
+    async def keys(self) -> list[ApiKey]:
+        """Return all keys, the oldest first."""
+
+    async def remove_key(self, key_id: str) -> bool:
+        """Forget a key; return whether there was one of that id. Its tasks stay until they expire."""

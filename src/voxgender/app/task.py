@@ -78,6 +78,7 @@ class Task:
         expires_s: UTC epoch seconds from which on it is forgotten; ``NEVER_S`` while it is not finished.
         outcome: What it tells, by its state and technology; None while it is not finished.
         progress: How much of its media has been read, 0 to 1.
+        owner: Id of the key that it was started with; empty where it was started without.
     """
 
     task_id: UUID
@@ -87,3 +88,4 @@ class Task:
     expires_s: float
     outcome: Outcome | None
     progress: float = 1.0
+    owner: str = ""

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from voxgender.app.disk import in_thread, refusing
 from voxgender.app.spool_room import SpoolRoom
+from voxgender.app.submission import Digest
 from voxgender.core.errors import MediaTooLargeError
 
 WRITE_BYTES: Final = 256 * 1024
@@ -30,6 +31,9 @@ class Upload:
         room_bytes: What it takes up.
         most_bytes: What it will have at most, as far as is known.
         max_file_bytes: What it may have at most.
+
+    Attributes:
+        digest: Takes what comes, where somebody wants to know it again.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class Upload:
         self._max_file_bytes = max_file_bytes
         self._waiting = bytearray()
         self.file_bytes = 0
+        self.digest: Digest | None = None
 
     async def write(self, piece: bytes) -> None:
         """Take the next bytes.
@@ -78,6 +83,8 @@ class Upload:
 
     def _write_waiting(self) -> None:
         waiting, self._waiting = self._waiting, bytearray()
+        if self.digest is not None:
+            self.digest.take(waiting)
         if self.file_bytes > self._room_bytes:
             step_bytes = min(max(self._room_bytes, FIRST_STEP_BYTES), MAX_STEP_BYTES)
             wished_bytes = max(self.file_bytes, min(self._room_bytes + step_bytes, self._most_bytes))

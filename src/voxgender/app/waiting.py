@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TypeVar
+
+_T = TypeVar("_T")
 
 
-def answer(caller: asyncio.Future[None], refusal: Exception | None) -> None:
-    """Let a caller go on, or have it raise the refusal; one that has gone meanwhile is passed over."""
+def answer(caller: asyncio.Future[_T], outcome: _T | Exception) -> None:
+    """Hand a caller its value, or have it raise its refusal; one that has gone meanwhile is passed over."""
     if caller.done():
         return
-    if refusal is None:
-        caller.set_result(None)
+    if isinstance(outcome, Exception):
+        caller.set_exception(outcome)
     else:
-        caller.set_exception(refusal)
+        caller.set_result(outcome)

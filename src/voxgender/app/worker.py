@@ -18,8 +18,9 @@ from voxgender.app.store import MAX_TRIES, Store
 from voxgender.app.task import Outcome, TaskError, TaskState, Technology
 from voxgender.core.channels import ChannelVoiceprints
 from voxgender.core.errors import (
+    CapacityError,
     InputError,
-    LicenceCapacityError,
+    KeyCapacityError,
     LicenceExpiredError,
     StorageFullError,
     StoreUnavailableError,
@@ -183,10 +184,13 @@ class Worker:
         while True:
             now_s = time.time()
             try:
-                charge = self._admission.charge("audio_s", ending.audio_s, now_s) if ending.audio_s else None
-                is_ours = await self._store.finish(job, ending.state, ending.outcome, now_s + self._task_ttl_s, charge)
-            except (LicenceCapacityError, LicenceExpiredError) as error:
-                told = TaskError("internal", error.sentence, error.code, ("license",))
+                permit = await self._admission.permit_of(job.owner)
+                charges = self._admission.charges(permit, "audio_s", ending.audio_s, now_s) if ending.audio_s else ()
+                expires_s = now_s + self._task_ttl_s
+                is_ours = await self._store.finish(job, ending.state, ending.outcome, expires_s, *charges)
+            except (CapacityError, LicenceExpiredError) as error:
+                location = ("header", "authorization") if isinstance(error, KeyCapacityError) else ("license",)
+                told = TaskError("internal", error.sentence, error.code, location)
                 ending = _Ending(TaskState.FAILED, told)
             except (StoreUnavailableError, StorageFullError) as error:
                 log.warning("task cannot be finished yet", error=str(error))

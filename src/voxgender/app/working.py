@@ -17,6 +17,7 @@ import structlog
 from voxgender.app.admission import Admission
 from voxgender.app.assembly import licence_of, scorer_of, spool_of, store_of
 from voxgender.app.extraction_process import ExtractionLimits, ExtractionProcess
+from voxgender.app.key_ring import KeyRing
 from voxgender.app.logs import configure_logs
 from voxgender.app.parent import watch_parent
 from voxgender.app.settings import Settings
@@ -144,7 +145,14 @@ def _worker_of(settings: Settings) -> tuple[Worker, Store, Spool]:
         AudioLimits(max_seconds=settings.max_audio_s), settings.task_time_limit_s, settings.task_memory_bytes
     )
     processes = [ExtractionProcess(settings.model, limits) for _ in range(extractors_of(settings))]
-    worker = Worker(store, spool, scorer, Admission(None, licence), settings.task_ttl_s, processes)
+    worker = Worker(
+        store,
+        spool,
+        scorer,
+        Admission(None, licence, KeyRing(store, is_demanded=False)),
+        settings.task_ttl_s,
+        processes,
+    )
     return worker, store, spool
 
 

@@ -12,7 +12,19 @@ import click
 
 from voxgender.core.errors import SettingsError, VoxgenderError
 
-COMMANDS: Final = ("serve", "work", "extract", "identify", "models", "train", "calibrate", "evaluate", "card", "doctor")
+COMMANDS: Final = (
+    "serve",
+    "work",
+    "keys",
+    "extract",
+    "identify",
+    "models",
+    "train",
+    "calibrate",
+    "evaluate",
+    "card",
+    "doctor",
+)
 
 EXIT_SOME_FAILED: Final = 1
 EXIT_USAGE: Final = 2

@@ -225,10 +225,46 @@ class ServiceStoppingError(VoxgenderError):
     code = "service.stopping"
 
 
-class LicenceCapacityError(VoxgenderError):
+class CapacityError(VoxgenderError):
+    """What may be used in this period is used up."""
+
+    code = "capacity-exceeded"
+
+
+class LicenceCapacityError(CapacityError):
     """The licence's capacity for this period is used up."""
 
     code = "licensing.capacity-exceeded"
+
+
+class KeyCapacityError(CapacityError):
+    """A key's capacity for this period is used up."""
+
+    code = "key.capacity-exceeded"
+
+
+class KeyRefusedError(VoxgenderError):
+    """A key is demanded, and the caller has none that opens."""
+
+    code = "key.refused"
+
+
+class KeyMissingError(KeyRefusedError):
+    """The caller sent no key."""
+
+    code = "key.missing"
+
+
+class KeyUnknownError(KeyRefusedError):
+    """The key that the caller sent is none of this service: it never was, is misspelled, or was removed."""
+
+    code = "key.unknown"
+
+
+class KeyExpiredError(KeyRefusedError):
+    """The key that the caller sent has ended."""
+
+    code = "key.expired"
 
 
 class LicenceExpiredError(VoxgenderError):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from starlette.requests import Request
 
+from voxgender.app.admission import Permit
+from voxgender.app.key import API_KEY, AUTHORIZATION, sent_key
 from voxgender.app.service import Service
+from voxgender.app.submission import LOCATION, SubmissionName
 from voxgender.rest import schema
 from voxgender.rest.errors import rate_headers
 
+IDEMPOTENCY_KEY: Final = LOCATION[1]
+
 _MEANING = {
     400: "The request cannot be parsed.",
-    403: "The licence does not allow the work.",
+    403: "The licence does not allow the work, or a key is demanded and the one that was sent does not allow it.",
     404: "There is no such task; it never was, or it has expired.",
     413: "The body is larger than allowed.",
     422: "The request was parsed, but a value is wrong.",
@@ -34,15 +39,33 @@ def service_of(request: Request) -> Service:
     return service
 
 
-async def admit(request: Request, operation: str) -> dict[str, str]:
-    """Count a request of ``operation`` and return the headers that tell of its window.
+async def admit(request: Request, operation: str) -> Permit:
+    """Count a request of ``operation`` and return what its caller may do.
 
     Raises:
+        KeyRefusedError: Where a key is demanded, and the caller's opens nothing.
         RateLimitError: Where the caller has used up its requests.
     """
-    caller = request.client.host if request.client else ""
-    permit = await service_of(request).admission.admit(caller, operation)
-    return {} if permit is None else rate_headers(permit.limit, permit.remaining, permit.reset_s)
+    address = request.client.host if request.client else ""
+    headers = request.headers
+    key = sent_key(headers.get(AUTHORIZATION), headers.get(API_KEY))
+    return await service_of(request).admission.admit(address, key, operation)
+
+
+def window_headers(permit: Permit) -> dict[str, str]:
+    """Return the headers that tell a caller of its window."""
+    window = permit.window
+    return {} if window is None else rate_headers(window.limit, window.remaining, window.reset_s)
+
+
+def submission_name(request: Request) -> SubmissionName | None:
+    """Return the name that a request gives its submission; None where it gives none.
+
+    Raises:
+        RequestValidationError: Where it is none.
+    """
+    name = request.headers.get(IDEMPOTENCY_KEY)
+    return None if name is None else SubmissionName(name)
 
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -12,6 +12,9 @@ from starlette.responses import Response
 
 from voxgender.core.errors import (
     BodyTooLargeError,
+    CapacityError,
+    KeyCapacityError,
+    KeyRefusedError,
     LicenceCapacityError,
     LicenceExpiredError,
     MediaTooLargeError,
@@ -41,8 +44,9 @@ _PARAMETER_KINDS: Final[Mapping[str, str]] = {
 
 TABLE: Final[Mapping[type[VoxgenderError], tuple[int, str, str]]] = {
     RequestInvalidError: (400, "request.invalid", "Invalid request."),
-    LicenceCapacityError: (403, "request.forbidden", "Request is forbidden."),
+    CapacityError: (403, "request.forbidden", "Request is forbidden."),
     LicenceExpiredError: (403, "request.forbidden", "Request is forbidden."),
+    KeyRefusedError: (403, "request.forbidden", "Request is forbidden."),
     TaskNotFoundError: (404, "resource.not-found", "Task not found."),
     BodyTooLargeError: (413, "request.size-limit-exceeded", "Request size limit exceeded."),
     MediaTooLargeError: (413, "request.size-limit-exceeded", "Request size limit exceeded."),
@@ -131,6 +135,8 @@ def _details(error: VoxgenderError) -> list[Detail]:
             return [detail(("license",), "Licensed processing capacity exceeded.", error.code)]
         case LicenceExpiredError():
             return [detail(("license",), str(error), error.code)]
+        case KeyCapacityError() | KeyRefusedError():
+            return [detail(("header", "authorization"), error.sentence, error.code)]
         case BodyTooLargeError():
             context: dict[str, object] = {"max_body_size": error.max_body_bytes, "size_unit": "bytes"}
             if error.body_bytes is not None:

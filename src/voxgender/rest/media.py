@@ -11,13 +11,13 @@ from starlette.responses import Response
 
 from voxgender.app.task import Technology
 from voxgender.rest import schema
-from voxgender.rest.admission import admit, service_of
+from voxgender.rest.admission import admit, service_of, submission_name
 from voxgender.rest.media_body import read_media
 from voxgender.rest.media_options import GenderQuery, MediaQuery, asked_media
 from voxgender.rest.polling import (
     DELETE_EXTRA,
     DELETE_RESPONSES,
-    ID_HEADERS,
+    START_HEADERS,
     delete_task,
     path_of,
     poll_extra,
@@ -68,21 +68,22 @@ def media_router(technology: Technology, tag: str, query: type[MediaQuery], mode
         response_class=Response,
         summary="Start a task for a media file",
         responses=started_responses(technology),
-        openapi_extra={"parameters": [*query_parameters(query), *ID_HEADERS], "requestBody": _BODY},
+        openapi_extra={"parameters": [*query_parameters(query), *START_HEADERS], "requestBody": _BODY},
     )
     async def start(request: Request) -> Response:
         """Take a recording and queue it; it is deleted when the task ends, however it ends."""
         service = service_of(request)
-        window = await admit(request, f"submit {technology}")
+        permit = await admit(request, f"submit {technology}")
+        submission = submission_name(request)
         asked_media(request, None, query, service.decision)  # what is wrong in the query need not wait for the file
-        upload, config = await read_media(request, service)
+        upload, config = await read_media(request, service, submission)
         try:
             options, decision = asked_media(request, config, query, service.decision)
         except BaseException:
             await upload.discard()
             raise
-        task = await service.submit_media(technology, upload, options, decision)
-        return started(task, window)
+        task = await service.submit_media(technology, upload, options, decision, permit, submission)
+        return started(task, permit)
 
     @router.get(
         "/{task_id}",

@@ -10,11 +10,13 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from voxgender.app.admission import Permit
 from voxgender.app.ids import CORRELATION_ID, REQUEST_ID
+from voxgender.app.submission import MAX_NAME_CHARACTERS
 from voxgender.app.task import Task, Technology
 from voxgender.core.errors import RequestInvalidError
 from voxgender.rest import schema
-from voxgender.rest.admission import admit, error_responses, service_of
+from voxgender.rest.admission import IDEMPOTENCY_KEY, admit, error_responses, service_of, window_headers
 from voxgender.rest.negotiation import JSON, asked_wait_s
 from voxgender.rest.query import query_parameters, read_query
 from voxgender.rest.task_answer import task_answer, task_info
@@ -42,6 +44,17 @@ ID_HEADERS: Final[list[dict[str, Any]]] = [
         (CORRELATION_ID, "Unique over the requests of one transaction of a distributed system."),
         (REQUEST_ID, "Unique to this request."),
     )
+]
+START_HEADERS: Final[list[dict[str, Any]]] = [
+    *ID_HEADERS,
+    {
+        "name": IDEMPOTENCY_KEY,
+        "in": "header",
+        "required": False,
+        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARACTERS},
+        "description": "Names this request, so that it may be sent again after a lost answer: as long as the task is "
+        "kept, a repeat is answered with the same task, and nothing is done or charged twice.",
+    },
 ]
 _TASK_ID: Final[dict[str, Any]] = {
     "name": "task_id",
@@ -115,16 +128,18 @@ DELETE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def started(task: Task, headers: dict[str, str]) -> Response:
+def started(task: Task, permit: Permit) -> Response:
     """Return the answer to a new task.
 
     Args:
         task: The task.
-        headers: Headers to send besides.
+        permit: What its caller was let in with.
     """
     path = f"{path_of(task.technology)}/{task.task_id}"
     answer = msgspec.json.encode({"task": task_info(task)})
-    return Response(answer, 202, headers={"location": path, "x-location": path, **headers}, media_type=JSON)
+    return Response(
+        answer, 202, headers={"location": path, "x-location": path, **window_headers(permit)}, media_type=JSON
+    )
 
 
 async def poll_task(request: Request, technology: Technology, *, in_part: bool = True) -> Response:
@@ -138,11 +153,12 @@ async def poll_task(request: Request, technology: Technology, *, in_part: bool =
     Raises:
         VoxgenderError: Where it is refused.
     """
-    headers = await admit(request, f"poll {technology}")
+    permit = await admit(request, f"poll {technology}")
     task_id = _parse_task_id(request.path_params["task_id"])
     part = read_query(request, ResultsQuery) if in_part and request.scope["query_string"] else ResultsQuery()
     wait_s = asked_wait_s(request)
-    task = await service_of(request).task(task_id, technology, wait_s or 0.0)
+    task = await service_of(request).task(task_id, technology, wait_s or 0.0, permit)
+    headers = window_headers(permit)
     if wait_s is not None:
         headers["preference-applied"] = f"wait={wait_s:g}"
     return task_answer(request, task, part.offset, part.limit, headers)
@@ -154,9 +170,9 @@ async def delete_task(request: Request, technology: Technology) -> Response:
     Raises:
         VoxgenderError: Where it is refused.
     """
-    headers = await admit(request, f"delete {technology}")
-    await service_of(request).forget(_parse_task_id(request.path_params["task_id"]), technology)
-    return Response(None, 204, headers=headers)
+    permit = await admit(request, f"delete {technology}")
+    await service_of(request).forget(_parse_task_id(request.path_params["task_id"]), technology, permit)
+    return Response(None, 204, headers=window_headers(permit))
 
 
 def _parse_task_id(text: str) -> UUID:

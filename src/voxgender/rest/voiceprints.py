@@ -13,7 +13,7 @@ from starlette.responses import Response
 from voxgender.app.task import Technology
 from voxgender.core.scoring import FEW_ITEMS, Scoring
 from voxgender.rest import schema
-from voxgender.rest.admission import admit, service_of
+from voxgender.rest.admission import admit, service_of, submission_name
 from voxgender.rest.arrow_body import read_arrow
 from voxgender.rest.body import body_of
 from voxgender.rest.decision import DecisionQuery, asked_decision
@@ -22,7 +22,7 @@ from voxgender.rest.negotiation import ARROW, JSON, body_type
 from voxgender.rest.polling import (
     DELETE_EXTRA,
     DELETE_RESPONSES,
-    ID_HEADERS,
+    START_HEADERS,
     ResultsQuery,
     delete_task,
     path_of,
@@ -47,7 +47,7 @@ router = APIRouter(prefix=path_of(TECHNOLOGY), tags=["Gender identification from
     summary="Start a task for a list of voiceprints",
     responses=started_responses(TECHNOLOGY),
     openapi_extra={
-        "parameters": [*query_parameters(DecisionQuery), *ID_HEADERS],
+        "parameters": [*query_parameters(DecisionQuery), *START_HEADERS],
         "requestBody": {
             "required": True,
             "content": {
@@ -63,7 +63,8 @@ async def start(request: Request) -> Response:
     The decision is kept with it, so that a task says the same whenever it is asked.
     """
     service = service_of(request)
-    window = await admit(request, "submit voiceprints")
+    permit = await admit(request, "submit voiceprints")
+    name = submission_name(request)
     decision = asked_decision(request, service)
     media_type = body_type(request)
     scoring = service.begin_scoring()
@@ -72,8 +73,8 @@ async def start(request: Request) -> Response:
         await _score_arrow(pieces, scoring)
     else:
         await _score_json(pieces, scoring)
-    task = await service.submit(scoring, decision)
-    return started(task, window)
+    task = await service.submit(scoring, decision, permit, name)
+    return started(task, permit)
 
 
 async def _score_json(pieces: AsyncIterator[bytes], scoring: Scoring) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 import grpc.aio
@@ -13,7 +13,9 @@ import structlog
 from google.protobuf.message import DecodeError
 from grpc import StatusCode
 
+from voxgender.app.admission import ANYONE, Permit
 from voxgender.app.ids import take_ids
+from voxgender.app.key import API_KEY, AUTHORIZATION, sent_key
 from voxgender.app.service import Service
 from voxgender.core.errors import RequestInvalidError, ServiceStoppingError, VoxgenderError
 from voxgender.rpc.context import Context, caller_of, headers_of
@@ -31,17 +33,21 @@ log = structlog.get_logger()
 @contextlib.asynccontextmanager
 async def answering(
     context: Context, method: str, service: Service, operation: str | None = None
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Permit]:
     """Be around the answering of an RPC: take over or make its ids, admit it, log it, and tell its error.
 
     Args:
         context: Of the RPC.
         method: Its name for the log.
         service: What answers.
-        operation: What the caller's requests are counted as; None where they are not counted.
+        operation: What the caller's requests are counted as; None for what everybody may ask at any time.
+
+    Yields:
+        What the caller was let in with.
     """
     began_s = time.perf_counter()
-    ids, refusal = take_ids(headers_of(context))
+    headers = headers_of(context)
+    ids, refusal = take_ids(headers)
     # Each RPC is a task with a context of its own, which ends with it.
     structlog.contextvars.bind_contextvars(**{name[2:].replace("-", "_"): value for name, value in ids.items()})
     status = StatusCode.UNKNOWN
@@ -53,9 +59,11 @@ async def answering(
         try:
             if refusal is not None:
                 raise refusal
+            permit = ANYONE
             if operation is not None:
-                await service.admission.admit(caller_of(context.peer()), operation)
-            yield
+                key = sent_key(_text(headers, AUTHORIZATION), _text(headers, API_KEY))
+                permit = await service.admission.admit(caller_of(context.peer()), key, operation)
+            yield permit
             status = StatusCode.OK
         except VoxgenderError as error:
             status = status_of(error)
@@ -77,6 +85,11 @@ async def answering(
     finally:
         duration_ms = round((time.perf_counter() - began_s) * 1000, 3)
         log.info("request", method=method, status=status.name, duration_ms=duration_ms)
+
+
+def _text(headers: Mapping[bytes, bytes], name: str) -> str | None:
+    value = headers.get(name.encode("ascii"))
+    return None if value is None else value.decode("latin-1")
 
 
 async def messages_of(context: Context, streams: OpenStreams) -> AsyncIterator[Any]:

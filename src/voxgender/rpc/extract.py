@@ -43,8 +43,10 @@ class VoiceprintExtraction(VoiceprintExtractionServicer):
     ) -> ExtractResponse:
         """Return the voiceprint of the recording that has come; an empty answer where nothing has."""
         async with (
-            answering(context, "VoiceprintExtraction.Extract", self._service, f"submit {Technology.EXTRACTION}"),
-            IncomingAudio(self._service, Technology.EXTRACTION) as audio,
+            answering(
+                context, "VoiceprintExtraction.Extract", self._service, f"submit {Technology.EXTRACTION}"
+            ) as permit,
+            IncomingAudio(self._service, Technology.EXTRACTION, permit) as audio,
         ):
             wants_vector = False
             async for request in messages_of(context, self._streams):

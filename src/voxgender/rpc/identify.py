@@ -12,6 +12,7 @@ from phonexia.grpc.technologies.gender_identification.v1.gender_identification_p
     IdentifyResult,
 )
 
+from voxgender.app.admission import Permit
 from voxgender.app.service import Service
 from voxgender.app.task import Technology
 from voxgender.core.channels import ChannelResults
@@ -56,8 +57,10 @@ class GenderIdentification:
         """Answer each message of voiceprints by one message; a recording by one after its end."""
         service = self._service
         async with (
-            answering(context, "GenderIdentification.Identify", service, f"submit {Technology.GENDER_OF_MEDIA}"),
-            IncomingAudio(service, Technology.GENDER_OF_MEDIA) as audio,
+            answering(
+                context, "GenderIdentification.Identify", service, f"submit {Technology.GENDER_OF_MEDIA}"
+            ) as permit,
+            IncomingAudio(service, Technology.GENDER_OF_MEDIA, permit) as audio,
         ):
             scoring: Scoring | None = None
             async for request in messages_of(context, self._streams):
@@ -69,7 +72,7 @@ class GenderIdentification:
                     )
                 if len(voiceprints):
                     scoring = service.begin_scoring() if scoring is None else scoring.new()
-                    await answer(context, await self._identified(voiceprints, scoring))
+                    await answer(context, await self._identified(voiceprints, scoring, permit))
                 elif rest is not None:
                     await audio.take(rest)
                     if not has_audio:
@@ -79,7 +82,7 @@ class GenderIdentification:
             if audio.has_begun:
                 await answer(context, _response_of_audio(await audio.heard(ChannelResults)))
 
-    async def _identified(self, voiceprints: MessageVoiceprints, scoring: Scoring) -> bytes:
+    async def _identified(self, voiceprints: MessageVoiceprints, scoring: Scoring, permit: Permit) -> bytes:
         """Return the answer to one message."""
         count, most = len(voiceprints), min(MAX_MESSAGE_VOICEPRINTS, self._service.settings.max_voiceprints)
         if count > most:
@@ -93,7 +96,7 @@ class GenderIdentification:
             if len(scoring) < count:
                 await asyncio.sleep(0)  # other requests have their turn
         try:
-            return response_bytes(await self._service.identify(scoring))
+            return response_bytes(await self._service.identify(scoring, permit=permit))
         except VoiceprintListError as error:
             position = next(iter(error.errors))
             if (mistake := mistaken_voiceprint(voiceprints[position])) is None:

@@ -17,6 +17,7 @@ from phonexia.grpc.technologies.speaker_identification.v1.speaker_identification
     ExtractRequest,
 )
 
+from voxgender.app.admission import Permit
 from voxgender.app.service import Service
 from voxgender.app.task import Technology
 from voxgender.app.upload import Upload
@@ -45,13 +46,15 @@ class IncomingAudio:
     Args:
         service: What hears it.
         technology: What is to be done with it.
+        permit: What the caller was let in with.
 
     Attributes:
         has_begun: Whether a message with audio has come.
     """
 
-    def __init__(self, service: Service, technology: Technology) -> None:
+    def __init__(self, service: Service, technology: Technology, permit: Permit) -> None:
         self._service = service
+        self._permit = permit
         self._technology = technology
         self._config: Config | None = None
         self._options = MediaOptions("mono")
@@ -121,7 +124,7 @@ class IncomingAudio:
             return None
         await asyncio.sleep(BREAK_S)
         upload, self._upload = self._upload, None
-        outcome = await self._service.hear(self._technology, upload, self._options)
+        outcome = await self._service.hear(self._technology, upload, self._options, permit=self._permit)
         if not isinstance(outcome, kind):
             raise TypeError(f"a task of {self._technology} ended in {type(outcome).__name__}")
         return outcome

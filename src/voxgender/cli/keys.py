@@ -1,0 +1,114 @@
+"""``voxgender keys``: who may use the service, and how much."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, cast, get_args
+
+import click
+
+from voxgender.app.assembly import store_of
+from voxgender.app.key import ApiKey, new_key
+from voxgender.app.licence import Capacity, Period, Resource
+from voxgender.app.settings import RATE_LIMIT_REASON, is_rate_limit, load_settings
+from voxgender.app.store import Store
+from voxgender.cli import EXIT_SOME_FAILED
+
+_T = TypeVar("_T")
+
+
+@click.group("keys")
+def command() -> None:
+    """Make, list and remove the keys that callers of the service need.
+
+    They are kept in the store of the settings (VOXGENDER_STORE_URL), hashed. A running service takes note within
+    seconds.
+    """
+
+
+@command.command("add")
+@click.argument("name")
+@click.option("--rate-limit", metavar="LIMIT", help='Requests that may be sent with it, like "100 per minute".')
+@click.option("--voiceprints", type=click.IntRange(min=0), metavar="N", help="Most voiceprints in a period.")
+@click.option("--audio-s", type=click.FloatRange(min=0), metavar="S", help="Most seconds of audio in a period.")
+@click.option("--period", type=click.Choice(get_args(Period)), default="month", show_default=True)
+@click.option(
+    "--expires", type=click.DateTime(("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S")), help="Moment (UTC) from which it is of no use."
+)
+def add(
+    name: str,
+    rate_limit: str | None,
+    voiceprints: int | None,
+    audio_s: float | None,
+    period: str,
+    expires: dt.datetime | None,
+) -> None:
+    """Make a key called NAME and print it: this once, it is kept nowhere."""
+    capacity = None
+    if voiceprints is not None or audio_s is not None:
+        capacity = Capacity(cast(Period, period), voiceprints, audio_s)
+    ends_s = None if expires is None else expires.replace(tzinfo=dt.UTC).timestamp()
+    if rate_limit is not None and not is_rate_limit(rate_limit):
+        raise click.BadParameter(f"{rate_limit!r} {RATE_LIMIT_REASON}", param_hint="--rate-limit")
+    key, text = new_key(name, time.time(), ends_s, rate_limit, capacity)
+    _with_store(lambda store: store.add_key(key))
+    click.echo(text)
+
+
+@command.command("list")
+def list_keys() -> None:
+    """List the keys: id, name, until when they open, what they allow, and what of it is used in this period."""
+    now_s = time.time()
+    rows = [("id", "name", "made", "ends", "rate limit", "used in this period")]
+    for key, used in _with_store(_keys_and_use):
+        ends = "never" if key.expires_s is None else _day(key.expires_s)
+        if key.has_ended(now_s):
+            ends += " (over)"
+        rows.append((key.key_id, key.name, _day(key.created_s), ends, key.rate_limit or "-", used))
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@command.command("remove")
+@click.argument("key_id", metavar="ID")
+@click.pass_context
+def remove(ctx: click.Context, key_id: str) -> None:
+    """Remove the key of this ID; after a few seconds it opens nothing any more."""
+    if not _with_store(lambda store: store.remove_key(key_id)):
+        click.echo(f"voxgender: there is no key {key_id!r}; voxgender keys list tells them", err=True)
+        ctx.exit(EXIT_SOME_FAILED)
+
+
+def _with_store(work: Callable[[Store], Awaitable[_T]]) -> _T:
+    store = store_of(load_settings())
+
+    async def run() -> _T:
+        await store.open()
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+async def _keys_and_use(store: Store) -> list[tuple[ApiKey, str]]:
+    return [(key, await _use(store, key)) for key in await store.keys()]
+
+
+async def _use(store: Store, key: ApiKey) -> str:
+    told = []
+    for resource in get_args(Resource):
+        charge = key.charge(resource, 0, time.time())
+        if charge is not None and charge.capacity is not None:
+            used = (await store.licence_used(charge.period)).get(resource, 0.0)
+            told.append(f"{used:g} of {charge.capacity:g} {resource}")
+    return ", ".join(told) or "-"
+
+
+def _day(moment_s: float) -> str:
+    return f"{dt.datetime.fromtimestamp(moment_s, dt.UTC):%Y-%m-%d}"

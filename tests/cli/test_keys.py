@@ -1,0 +1,68 @@
+"""``voxgender keys`` makes, lists and removes what opens the service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner, Result
+
+from serving import PATH, running_server, voiceprint_text
+from voxgender.app.key import PREFIX
+from voxgender.cli import EXIT_SOME_FAILED, EXIT_USAGE, commands
+
+ONE = {"voiceprints": [voiceprint_text(1)]}
+
+
+def keys(folder: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(
+        commands, ["keys", *arguments], env={"VOXGENDER_STORE_URL": f"sqlite:///{folder}/tasks.db"}
+    )
+
+
+def send(client: httpx.Client, key: str) -> int:
+    return client.post(PATH, json=ONE, headers={"x-api-key": key}).status_code
+
+
+def test_a_key_is_printed_once_and_opens_until_it_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = keys(tmp_path, "add", "call centre", "--voiceprints", "5", "--period", "day").output.strip()
+    assert text.startswith(f"{PREFIX}_")
+    with running_server(tmp_path, keys="on") as client:
+        assert send(client, text) == 202
+        listed = keys(tmp_path, "list").output
+        assert text not in listed
+        (line,) = listed.splitlines()[1:]
+        key_id = line.split()[0]
+        assert "call centre" in line
+        assert "1 of 5 voiceprints" in line
+        assert keys(tmp_path, "remove", key_id).exit_code == 0
+        monkeypatch.setattr("voxgender.app.key_ring.FRESH_S", 0.0)
+        assert send(client, text) == 403
+    assert keys(tmp_path, "list").output.splitlines()[1:] == []
+
+
+def test_the_list_tells_which_keys_have_ended(tmp_path: Path) -> None:
+    keys(tmp_path, "add", "old", "--expires", "2020-02-29")
+    keys(tmp_path, "add", "new", "--expires", "2999-01-01", "--rate-limit", "5 per hour")
+    old, new = keys(tmp_path, "list").output.splitlines()[1:]
+    assert "2020-02-29 (over)" in old
+    assert "2999-01-01" in new
+    assert "over" not in new
+    assert "5 per hour" in new
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--rate-limit", "often"], ["--voiceprints", "-1"], ["--period", "week"], ["--expires", "soon"]]
+)
+def test_a_wrong_value_makes_no_key(tmp_path: Path, wrong: list[str]) -> None:
+    told = keys(tmp_path, "add", "x", *wrong)
+    assert told.exit_code == EXIT_USAGE
+    assert wrong[1] in told.output
+    assert not (tmp_path / "tasks.db").exists()
+
+
+def test_to_remove_a_key_that_is_none_is_told(tmp_path: Path) -> None:
+    told = keys(tmp_path, "remove", "nope")
+    assert told.exit_code == EXIT_SOME_FAILED
+    assert "there is no key 'nope'" in told.output
