@@ -117,7 +117,7 @@ def _check_pip(arguments: list[str]) -> None:
 
 def _check_python(arguments: list[str]) -> None:
     target = arguments[1].replace(".", "/") if arguments[0] == "-m" else arguments[0]
-    places = (ROOT / target, ROOT / f"{target}.py")
+    places = (ROOT / target, ROOT / f"{target}.py", ROOT / f"tests/{target}.py")
     assert any(place.exists() for place in places), f"there is no {arguments[0]} {target}"
 
 

@@ -11,13 +11,16 @@ ANYTHING = "..."
 """What a page writes where it leaves something out."""
 _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+# The short id of a key, which has a letter here so that it is no number.
+_SHORT_ID = r"(?<!\w)(?=\w*[a-f])(?=\w*\d)[0-9a-f]{8}(?!\w)"
 _TIMES = (
     r"\w{3}, \d{2} \w{3} \d{4} \d{2}:\d{2}:\d{2} GMT",
     r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|\+00:00)?",
+    r"\d{4}-\d{2}(?:-\d{2})?(?![\w.-])",
 )
 _COUNTDOWN = r"(?:retry-after|x-ratelimit-reset): \d+"
 _PARTS = re.compile(
-    f"(?P<uuid>{UUID})|(?P<time>{'|'.join(_TIMES)})|(?P<countdown>{_COUNTDOWN})|(?P<dots>{re.escape(ANYTHING)})"
+    f"(?P<uuid>{UUID})|(?P<short>{_SHORT_ID})|(?P<time>{'|'.join(_TIMES)})|(?P<countdown>{_COUNTDOWN})|(?P<dots>{re.escape(ANYTHING)})"
     f"|(?P<number>(?<![\\w.]){_NUMBER}(?![\\w]))|(?P<space>\\s+)"
 )
 
@@ -73,22 +76,24 @@ def compare_text(shown: str, real: str, learned: dict[str, str]) -> None:
     if found is None:
         raise MismatchError(f"the page shows\n{shown}\nand printed was\n{real}")
     for part, truth in zip(_noted(shown.strip()), found.groups(), strict=True):
-        if part["uuid"]:
+        if part["uuid"] or part["short"]:
             learned[part[0]] = truth
         elif not _alike(part[0], truth):
             raise MismatchError(f"{part[0]} on the page is {truth} in\n{real}")
 
 
 def printed_json(printed: str) -> Any:
-    """Return the JSON that a program has printed: one value, or one a line."""
-    try:
-        return json.loads(printed)
-    except json.JSONDecodeError:
-        return [json.loads(line) for line in printed.splitlines()]
+    """Return the JSON that a program has printed: one value, or a list of several."""
+    values, at, decoder = [], 0, json.JSONDecoder()
+    while at < len(printed):
+        value, at = decoder.raw_decode(printed, at)
+        values.append(value)
+        at += len(printed[at:]) - len(printed[at:].lstrip())
+    return values[0] if len(values) == 1 else values
 
 
 def _noted(shown: str) -> list[re.Match[str]]:
-    return [part for part in _PARTS.finditer(shown) if part["uuid"] or part["number"]]
+    return [part for part in _PARTS.finditer(shown) if part["uuid"] or part["short"] or part["number"]]
 
 
 def _pattern(shown: str) -> str:
@@ -98,6 +103,8 @@ def _pattern(shown: str) -> str:
         at = part.end()
         if part["uuid"]:
             pattern += f"({UUID})"
+        elif part["short"]:
+            pattern += "([0-9a-f]{8})"
         elif part["number"]:
             pattern += f"({_NUMBER})"
         elif part["time"]:

@@ -177,8 +177,6 @@ class Reader:
         flags = [*_without_ports(told[2:]), "--port=0", "--grpc-port=0", "--host=127.0.0.1"]
         if not any(flag.startswith("--extractors") for flag in flags):
             flags.append("--extractors=1")
-        if not any(flag.startswith("--store-url") for flag in flags):
-            flags.append(f"--store-url=sqlite:///{time.monotonic_ns()}.db")
         log = self.folder / "server.log"
         with log.open("wb") as file:
             self._own_server = subprocess.Popen(

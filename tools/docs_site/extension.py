@@ -20,6 +20,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
 }
 """What makes the part of a page where ``<!-- generated: NAME -->`` stands."""
 
+_NOT_RUN: Final = re.compile(r'^(```(?:sh|python) not-run="([^"]+)"\n.*?^```)$', re.MULTILINE | re.DOTALL)
 _MARK: Final = re.compile(r"^<!-- generated: ([\w-]+) -->$", re.MULTILINE)
 
 
@@ -31,7 +32,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 
 def _fill_in(_: Sphinx, __: str, source: list[str]) -> None:
-    source[0] = _MARK.sub(lambda mark: PARTS[mark[1]](), source[0])
+    text = _MARK.sub(lambda mark: PARTS[mark[1]](), source[0])
+    # What the tests run is true; where they do not, the reader is told.
+    source[0] = _NOT_RUN.sub(r"\1\n\n*Checked, but not run by the tests: \2.*", text)
 
 
 def _write_openapi(app: Sphinx, error: Exception | None) -> None:
