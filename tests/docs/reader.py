@@ -11,10 +11,10 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 import time
 import tomllib
 from collections.abc import Callable, Mapping
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import httpx
 import msgspec
 import yaml
 
-from docs import commands, outputs
+from docs import commands, forked, outputs
 from docs.pages import ENCODER, EXIT, LICENCE, MARKS, NOT_RUN, OUTPUT, ROOT, Block
 from serving import START_S, ServerProcess, wait_until_ready
 from voxgender.app.licence import Licence
@@ -48,7 +48,7 @@ class Reader:
         self.printed: str | None = None
         self._usual_server = server
         self._addresses: dict[str, str] = {}
-        self._own_server: subprocess.Popen[bytes] | None = None
+        self._own_server: ForkServerProcess | None = None
         self._names: dict[str, Any] = {"__name__": "__main__"}
         self.learned: dict[str, str] = {}
         programs = [str(commands.venv_bin()), str(ROOT / ".venv/clients/bin"), os.environ["PATH"]]
@@ -69,7 +69,7 @@ class Reader:
         """End the server that the page has started, if any."""
         if self._own_server is not None:
             self._own_server.terminate()
-            self._own_server.wait(START_S)
+            self._own_server.join(START_S)
             self._own_server = None
 
     def read(self, block: Block, *, compare: bool) -> None:
@@ -177,17 +177,12 @@ class Reader:
         flags = [*_without_ports(told[2:]), "--port=0", "--grpc-port=0", "--host=127.0.0.1"]
         if not any(flag.startswith("--extractors") for flag in flags):
             flags.append("--extractors=1")
-        log = self.folder / "server.log"
-        with log.open("wb") as file:
-            self._own_server = subprocess.Popen(
-                [sys.executable, "-m", "voxgender", "serve", *flags],
-                cwd=self.folder,
-                env=self._environment | dict(word.split("=", 1) for word in assignments),
-                stderr=file,
-                stdout=file,
-            )
+        log = self.folder / f"server-{time.monotonic_ns()}.log"
+        log.touch()
+        environment = self._environment | dict(word.split("=", 1) for word in assignments)
+        self._own_server = forked.start(["serve", *flags], self.folder, environment, log)
         deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline and self._own_server.poll() is None:
+        while time.monotonic() < deadline and self._own_server.is_alive():
             whole_lines = log.read_bytes().rpartition(b"\n")[0].splitlines()
             for entry in map(json.loads, (line for line in whole_lines if line.startswith(b"{"))):
                 if entry["event"] == "listening":
