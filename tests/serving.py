@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -55,19 +55,25 @@ def running_server(folder: Path, **settings: Any) -> Iterator[httpx.Client]:
 class ServerProcess:
     """``voxgender serve`` as a user starts it.
 
+    Args:
+        folder: Where its log goes, and its store where no setting says otherwise.
+        under: A command that runs it.
+        python: The interpreter; None for that of the tests.
+        **settings: Its flags.
+
     Attributes:
         client: For REST.
         rpc_address: Where gRPC is answered, like ``127.0.0.1:8080``; empty where it is switched off.
     """
 
-    def __init__(self, folder: Path, **settings: object) -> None:
+    def __init__(self, folder: Path, under: Sequence[str] = (), python: Path | None = None, **settings: object) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("VOXGENDER_")}
         flags = {"store-url": f"sqlite:///{folder}/tasks.db", "port": 0, "grpc": "off", **settings}
         arguments = [f"--{name}={value}" for name, value in flags.items()]
         self.log_path = folder / "server.log"
         with self.log_path.open("ab") as log:
             began = log.tell()
-            command = [sys.executable, "-m", "voxgender", "serve", *arguments]
+            command = [*under, str(python or sys.executable), "-m", "voxgender", "serve", *arguments]
             self.process = subprocess.Popen(command, stderr=log, env=environment)
         # Where a test fails before it stops it, it must not outlive the run.
         atexit.register(self.process.kill)

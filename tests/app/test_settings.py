@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ WRONG: dict[str, list[Any]] = {
     "min_probability": [0.4, 1, "nan"],
     "model": [],
     "log_level": ["loud"],
+    "secrets_dir": ["/nowhere", "/dev/null"],
 }
 
 
@@ -74,6 +76,33 @@ def test_a_flag_wins_over_the_environment_and_the_environment_over_the_default(m
 def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXGENDER_RATE_LIMIT", "")
     assert load_settings().rate_limit is None
+
+
+def test_a_file_of_secrets_holds_a_setting_and_a_variable_wins_over_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    url = "postgresql://voxgender:secret@db/voxgender"
+    (tmp_path / "voxgender_store_url").write_text(f"{url}\n")
+    (tmp_path / "another_program").write_bytes(b"\xff")
+    assert load_settings(secrets_dir=tmp_path).store_url == url
+    monkeypatch.setenv("VOXGENDER_SECRETS_DIR", str(tmp_path))
+    assert load_settings().store_url == url
+    monkeypatch.setenv("VOXGENDER_STORE_URL", "sqlite:///mine.db")
+    assert load_settings().store_url == "sqlite:///mine.db"
+
+
+def test_a_wrong_secret_is_told_like_a_wrong_variable_without_its_password(tmp_path: Path) -> None:
+    (tmp_path / "voxgender_store_url").write_text("mysql://voxgender:secret@db/voxgender")
+    with pytest.raises(SettingsError, match=r"^VOXGENDER_STORE_URL .* is mysql://voxgender:\*\*\*@db"):
+        load_settings(secrets_dir=tmp_path)
+
+
+def test_secrets_that_cannot_be_read_stop_the_start_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "voxgender_store_url").write_bytes(b"secret\xff")
+    with pytest.raises(
+        SettingsError, match=r"^VOXGENDER_SECRETS_DIR \(--secrets-dir\) is /.*: a setting's file is not UTF-8$"
+    ):
+        load_settings(secrets_dir=tmp_path)
 
 
 def test_the_service_listens_on_loopback_alone_unless_told_otherwise() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import os
 import re
@@ -10,11 +11,13 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import ModuleType
 from urllib.parse import unquote, urldefrag
 
 import pytest
 
 from docs.pages import ROOT
+from docs_site import markdown, settings_sections
 from serving import running_server
 from voxgender.app.settings import ENV_PREFIX, Settings
 from voxgender.cli import COMMANDS
@@ -132,6 +135,11 @@ def test_the_references_name_every_setting_command_operation_and_error(site: Pat
         assert path in reference["rest"], path
     for code in rpc.TABLE:
         assert f">{code}<" in reference["error-codes"], code
+
+
+@pytest.mark.parametrize("module", [markdown, settings_sections], ids=lambda module: module.__name__)
+def test_the_examples_of_what_writes_the_references_hold(module: ModuleType) -> None:
+    assert doctest.testmod(module) == doctest.TestResults(failed=0, attempted=1)
 
 
 def test_a_broken_link_a_broken_anchor_and_a_page_in_no_contents_are_errors(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableSettingError
 
 from voxgender.app.postgres_url import is_postgres, without_password
 from voxgender.core.errors import SettingsError
@@ -82,6 +84,10 @@ class Settings(BaseSettings):
         DEFAULT_MODEL, min_length=1, description="Model: a shipped model's id, or the path of a model folder."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    secrets_dir: Path | None = Field(
+        None,
+        description="Folder of files that each hold a setting, like voxgender_store_url; variables and flags win.",
+    )
 
     @property
     def sqlite_path(self) -> Path:
@@ -142,7 +148,7 @@ def is_loopback(host: str) -> bool:
 
 
 def load_settings(**flags: Any) -> Settings:
-    """Return the settings: flags first, then environment variables, then defaults.
+    """Return the settings: flags first, then environment variables, then files of secrets, then defaults.
 
     Args:
         **flags: Values by field name; None means not given.
@@ -159,8 +165,15 @@ def load_settings(**flags: Any) -> Settings:
         voxgender.core.errors.SettingsError: VOXGENDER_PORT (--port) is 99999: input should be less than ...
     """
     given = {name: value for name, value in flags.items() if value is not None}
+    secrets_dir = given.get("secrets_dir") or os.environ.get(f"{ENV_PREFIX}SECRETS_DIR") or None
     try:
-        return Settings(**given)
+        if secrets_dir is not None:
+            next(Path(secrets_dir).iterdir(), None)  # the library would only warn where there is no such folder
+        return Settings(_secrets_dir=secrets_dir, **given)
+    except OSError as error:
+        raise _no_secrets(secrets_dir, error) from None
+    except UnreadableSettingError as error:
+        raise _no_secrets(secrets_dir, error.__cause__) from None
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
@@ -169,3 +182,9 @@ def load_settings(**flags: Any) -> Settings:
             f"{ENV_PREFIX}{name.upper()} (--{name.replace('_', '-')}) is {first['input']!s:.200}: "
             f"{reason[0].lower()}{reason[1:]}"
         ) from None
+
+
+def _no_secrets(secrets_dir: object, error: BaseException | None) -> SettingsError:
+    """Return the error of secrets that cannot be read; it tells nothing of what is in a file."""
+    reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else "a setting's file is not UTF-8"
+    return SettingsError(f"{ENV_PREFIX}SECRETS_DIR (--secrets-dir) is {secrets_dir!s:.200}: {reason:.300}")

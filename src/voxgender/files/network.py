@@ -32,7 +32,7 @@ def load_network(path: Path, threads: int) -> Any:
         graph = path.read_bytes()
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}") from None
-    onnxruntime.disable_telemetry_events()  # its builds for Windows would send some
+    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
