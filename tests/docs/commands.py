@@ -139,7 +139,7 @@ CHECKS: Mapping[str, Callable[[list[str]], None]] = {
     "python": _check_python,
     "python3": _check_python,
     **dict.fromkeys(("docker", "podman", "docker-compose", "helm", "kubectl", "spark-submit"), _check_files),
-    **dict.fromkeys(("apt-get", "createuser", "createdb", "git", "systemctl"), _check_nothing),
+    **dict.fromkeys(("apt-get", "createuser", "createdb", "git", "pg_dump", "pg_restore", "systemctl"), _check_nothing),
 }
 """What checks the arguments of a program, by its name."""
 

@@ -10,6 +10,7 @@ import numpy as np
 import soundfile
 
 from recordings import recording, voice
+from voxgender.core.base64 import encode_base64
 from voxgender.core.voiceprint import Voiceprint, encode_voiceprint
 
 SPEECH = Path(__file__).resolve().parents[3] / "shared/speech/dev"
@@ -26,7 +27,8 @@ def prepare(folder: Path, text: str) -> None:
     """Put into a folder what a page with this text speaks of."""
     _recordings(folder)
     for name, make in THINGS.items():
-        if name in text:
+        made_by_the_page = any(f"{way} {name}" in text for way in ("mkdir", ">"))
+        if name in text and not made_by_the_page:
             make(folder)
 
 
@@ -46,19 +48,32 @@ def _call(folder: Path) -> None:
     soundfile.write(folder / "call.flac", np.stack(both, axis=1), channels[0][1])
 
 
-def _voiceprint(folder: Path) -> None:
+def _voiceprint() -> bytes:
+    """A voiceprint of nobody."""
     vector = np.random.default_rng(5).normal(size=286).astype(np.float32) / 16
-    (folder / "voice.vp").write_bytes(encode_voiceprint(Voiceprint("ge2e-2", 12.5, vector)))
+    return encode_voiceprint(Voiceprint("ge2e-2", 12.5, vector))
 
 
 def _lake(folder: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    _voiceprint(folder)
-    rows = {"call": [1, 2, 3], "voiceprint": [(folder / "voice.vp").read_bytes()] * 3}
     (folder / "lake").mkdir()
-    pq.write_table(pa.table(rows), folder / "lake/calls.parquet")
+    pq.write_table(pa.table({"call": [1, 2, 3], "voiceprint": [_voiceprint()] * 3}), folder / "lake/calls.parquet")
 
 
-THINGS: Mapping[str, Callable[[Path], None]] = {"call.flac": _call, "voice.vp": _voiceprint, "lake/": _lake}
+def _voiceprints(folder: Path) -> None:
+    (folder / "voiceprints").mkdir()
+    for name in ("a.vp", "b.vp"):
+        (folder / "voiceprints" / name).write_bytes(_voiceprint())
+
+
+THINGS: Mapping[str, Callable[[Path], object]] = {
+    "call.flac": _call,
+    "voice.vp": lambda folder: (folder / "voice.vp").write_bytes(_voiceprint()),
+    "man.base64": lambda folder: (folder / "man.base64").write_text(encode_base64(_voiceprint())),
+    "letter.txt": lambda folder: (folder / "letter.txt").write_text("This is no recording.\n"),
+    'Path("voiceprints").iterdir()': _voiceprints,
+    "lake/": _lake,
+}
+"""What makes a thing, by the text that speaks of it."""
