@@ -159,7 +159,8 @@ def test_a_broken_link_a_broken_anchor_and_a_page_in_no_contents_are_errors(tmp_
 def test_the_page_on_errors_names_the_code_of_each_wrong_value() -> None:
     page = (ROOT / "docs/reference/rest-errors.md").read_text("utf-8")
     sources = [path.read_text("utf-8") for path in (ROOT / "src/voxgender").rglob("*.py") if "rpc" not in path.parts]
-    codes = {code for text in sources for code in re.findall(r'"((?:details|file|idempotency-key|list|value)\.[a-z-]+)"', text)}
+    code_of_a_value = r'"((?:details|file|idempotency-key|list|value)\.[a-z-]+)"'
+    codes = {code for text in sources for code in re.findall(code_of_a_value, text)}
     assert "value.missing" in codes
     assert [code for code in sorted(codes) if f"`{code}`" not in page] == []
 
