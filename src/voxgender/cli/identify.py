@@ -42,6 +42,8 @@ COLUMNS = ("file", "gender", "probability_male", "probability_female", "llr", "s
 @click.option("--column", help="Of Parquet: the column with the voiceprints.  [default: voiceprint]")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Of Parquet: file to write.")
 @model_option
+@click.option("--server", metavar="URL", help="Have a voxgender service do it, like http://127.0.0.1:8000.")
+@click.option("--key-file", type=click.Path(path_type=Path), help="Of --server: file with the API key.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -52,6 +54,8 @@ def command(
     column: str | None,
     output: Path | None,
     model: str,
+    server: str | None,
+    key_file: Path | None,
 ) -> None:
     """Tell the perceived gender of the voice in each FILE: a recording, or a voiceprint in binary or Base64.
 
@@ -61,6 +65,16 @@ def command(
     llr is the natural logarithm of the likelihood ratio of male against female. A file - is standard input.
     """
     decision = Decision(male_prior, min_probability)
+    if server is not None:
+        if ctx.get_parameter_source("model") is not click.core.ParameterSource.DEFAULT or column or output:
+            raise click.UsageError("--model, --column and --output are for work without --server")
+        from voxgender.cli.remote import identify_remotely
+
+        if identify_remotely(server, key_file, files, decision, OUTPUTS[form or "table"]()):
+            ctx.exit(EXIT_SOME_FAILED)
+        return
+    if key_file is not None:
+        raise click.UsageError("--key-file is for --server")
     are_parquet = [is_parquet(name) for name in files]
     if all(are_parquet):
         if form == "table" or (output is None) == (form is None):
@@ -94,13 +108,15 @@ def _identify_files(files: Sequence[str], form: str, decision: Decision, model: 
         speech_s = np.array([voiceprint.speech_s], np.float32)
         return scorer.score(Voiceprints(voiceprint.model, speech_s, voiceprint.vector[np.newaxis]), decision)[0]
 
-    output: _Output = OUTPUTS[form]()
+    output = OUTPUTS[form]()
     failed = for_each(files, "listening", work, output.add)
     output.end()
     return failed
 
 
-class _Output(Protocol):
+class Output(Protocol):
+    """Writes results to standard output."""
+
     def add(self, name: str, result: Result) -> None:
         """Take the result of a file."""
 
@@ -160,4 +176,4 @@ class _CsvLines:
         click.echo(text.getvalue(), nl=False)
 
 
-OUTPUTS: Final[Mapping[str, Callable[[], _Output]]] = {"table": _TableOutput, "jsonl": _JsonLines, "csv": _CsvLines}
+OUTPUTS: Final[Mapping[str, Callable[[], Output]]] = {"table": _TableOutput, "jsonl": _JsonLines, "csv": _CsvLines}

@@ -43,7 +43,7 @@ def read_voiceprint(source: Path | bytes, extractor: ExtractorSource, max_speech
     Raises:
         InputError: Where the file cannot be read, or is neither a voiceprint nor a recording.
     """
-    data = _voiceprint_in(source)
+    data = voiceprint_in(source)
     if data is not None:
         return decode_voiceprint(data)
     return extract_voiceprint(source, extractor(), max_speech_s)
@@ -123,11 +123,15 @@ def is_voiceprint(source: Path | bytes) -> bool:
     Raises:
         InputError: Where the file cannot be read.
     """
-    return _voiceprint_in(source) is not None
+    return voiceprint_in(source) is not None
 
 
-def _voiceprint_in(source: Path | bytes) -> bytes | None:
-    """Return the bytes of what begins like a voiceprint; None for anything else."""
+def voiceprint_in(source: Path | bytes) -> bytes | None:
+    """Return the bytes of what begins like a voiceprint, in binary or as Base64 text; None for anything else.
+
+    Raises:
+        InputError: Where the file cannot be read.
+    """
     head = source[: _MAX_TEXT_BYTES + 1] if isinstance(source, bytes) else _read_head(source)
     if head.startswith(b"{"):
         return head

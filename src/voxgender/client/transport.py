@@ -1,0 +1,108 @@
+"""What both clients make of a request: one of httpx, with its time limits, and of what became of it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import httpx
+
+from voxgender.client.flow import Lost, Request, Unsent
+from voxgender.client.wire import Answer
+from voxgender.core.errors import InputError, SettingsError
+
+CONNECT_S = 10.0
+MIN_S = 0.001
+
+_Http = TypeVar("_Http", httpx.Client, httpx.AsyncClient)
+
+
+def checked_url(url: str) -> str:
+    """Return the root of a service.
+
+    Raises:
+        SettingsError: Where it is none.
+
+    Example:
+        >>> checked_url("127.0.0.1:8000")
+        Traceback (most recent call last):
+        ...
+        voxgender.core.errors.SettingsError: the service's URL is '127.0.0.1:8000'; it looks like http://127.0.0.1:8000
+    """
+    try:
+        parsed = httpx.URL(url)
+        is_fit = parsed.scheme in ("http", "https") and bool(parsed.host) and not (parsed.query or parsed.fragment)
+    except httpx.InvalidURL:
+        is_fit = False
+    if not is_fit:
+        raise SettingsError(f"the service's URL is {url!r:.200}; it looks like http://127.0.0.1:8000")
+    return url.rstrip("/")
+
+
+def checked_header(name: str, text: str) -> str:
+    """Return what is to be sent in a header.
+
+    Raises:
+        SettingsError: Where a header cannot hold it. It is not told back: it may be a secret.
+    """
+    if not (text and text.isascii() and text.isprintable() and text == text.strip()):
+        raise SettingsError(f"the {name} must be printable ASCII characters, without white space around them")
+    return text
+
+
+@contextlib.contextmanager
+def prepared(http: _Http, root: str, request: Request, now_s: float) -> Iterator[httpx.Request]:
+    """Give a request that httpx can send until the block ends.
+
+    Args:
+        http: A client of httpx.
+        root: The service's URL.
+        request: What is to be sent.
+        now_s: The time, by the call's clock.
+
+    Raises:
+        InputError: Where its recording cannot be read.
+    """
+    left_s = max(MIN_S, request.latest_s - now_s)
+    quiet_s = min(request.quiet_s, left_s)
+    timeout = httpx.Timeout(quiet_s, connect=min(CONNECT_S, left_s), pool=None)
+    headers: Mapping[str, str] = request.headers
+    with contextlib.ExitStack() as stack:
+        files = None
+        if request.file is not None:
+            file = request.file if isinstance(request.file, bytes) else stack.enter_context(_opened(request.file))
+            # The file's own name may name a person, and the service needs none. The boundary stays the same when the
+            # request is sent again, and so do all of its bytes.
+            files = {"file": ("recording", file, "application/octet-stream")}
+            boundary = headers["idempotency-key"].replace("-", "")
+            headers = {**headers, "content-type": f"multipart/form-data; boundary={boundary}"}
+        yield http.build_request(
+            request.method,
+            root + request.path,
+            params=dict(request.query),
+            headers=headers,
+            content=request.body,
+            files=files,
+            timeout=timeout,
+        )
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def answer_of(response: httpx.Response, body: bytes) -> Answer:
+    """Return what was answered."""
+    return Answer(response.status_code, {name.lower(): told for name, told in response.headers.items()}, body)
+
+
+def lost(error: httpx.RequestError) -> Lost | Unsent:
+    """Return why there is no answer."""
+    if isinstance(error, httpx.LocalProtocolError):
+        return Unsent(InputError(f"the recording has changed while it was sent: {error}"))
+    return Lost(str(error) or type(error).__name__)
