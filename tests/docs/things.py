@@ -10,7 +10,6 @@ import numpy as np
 import soundfile
 
 from recordings import recording, voice
-from voxgender.core.base64 import encode_base64
 from voxgender.core.voiceprint import Voiceprint, encode_voiceprint
 
 SPEECH = Path(__file__).resolve().parents[3] / "shared/speech/dev"
@@ -62,18 +61,10 @@ def _lake(folder: Path) -> None:
     pq.write_table(pa.table({"call": [1, 2, 3], "voiceprint": [_voiceprint()] * 3}), folder / "lake/calls.parquet")
 
 
-def _voiceprints(folder: Path) -> None:
-    (folder / "voiceprints").mkdir()
-    for name in ("a.vp", "b.vp"):
-        (folder / "voiceprints" / name).write_bytes(_voiceprint())
-
-
 THINGS: Mapping[str, Callable[[Path], object]] = {
     "call.flac": _call,
     "voice.vp": lambda folder: (folder / "voice.vp").write_bytes(_voiceprint()),
-    "man.base64": lambda folder: (folder / "man.base64").write_text(encode_base64(_voiceprint())),
     "letter.txt": lambda folder: (folder / "letter.txt").write_text("This is no recording.\n"),
-    'Path("voiceprints").iterdir()': _voiceprints,
     "lake/": _lake,
 }
 """What makes a thing, by the text that speaks of it."""

@@ -70,7 +70,7 @@ def as_shown(printed: str, language: str) -> str:
     """Return an output as a page shows it: JSON on lines that are not too long, all else as it is."""
     if language == "json":
         return f"{narrow(outputs.printed_json(printed), 0, 0)}\n"
-    return "\n".join(line.rstrip() for line in printed.strip().splitlines()) + "\n"
+    return "\n".join(line.rstrip() for line in printed.strip("\n").splitlines()) + "\n"
 
 
 def narrow(value: Any, indent: int, before: int) -> str:
