@@ -29,6 +29,7 @@ def usual_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
         one.stop()
 
 
+@pytest.mark.timeout(600)  # a page may start several servers
 @pytest.mark.filterwarnings("ignore:The inplace keyword:DeprecationWarning")  # of Dask, about pandas
 @pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in PAGES])
 def test_each_code_block_is_as_the_page_says(

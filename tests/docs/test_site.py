@@ -25,6 +25,8 @@ from voxgender.rest.errors import TABLE
 from voxgender.rpc import errors as rpc
 
 BUILD_S = 180
+
+pytestmark = pytest.mark.timeout(600)  # the first test builds the site
 LOADING_TAGS = {"script", "img", "iframe", "source", "video", "audio", "embed", "object", "use", "image"}
 # What else in a link's ``rel`` makes a browser go there by itself.
 LOADING_RELATIONS = {"stylesheet", "icon", "preload", "prefetch", "modulepreload", "preconnect", "dns-prefetch"}
