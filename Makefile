@@ -1,6 +1,7 @@
 # Everything on a fresh machine with Python 3.11 or later and make:
 #   make serve   the service on port 8000
 #   make test    all tests
+#   make docs    the documentation site, in build/site
 # Each target makes the environment that it needs in .venv, from the versions in constraints.txt.
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve test test-slow lint format constraints model size bench screenshots clean
+.PHONY: serve test docs test-slow lint format constraints model size bench screenshots clean
 
 serve: $(VENV)/.serve
 	$(BIN)/voxgender serve
@@ -18,6 +19,11 @@ test: $(VENV)/.dev $(VENV)/.clients
 	$(BIN)/coverage run -m pytest tests/core src/voxgender/core
 	$(BIN)/coverage report --include='src/voxgender/core/*' --fail-under=100 --skip-covered
 	$(BIN)/python -m pytest --ignore=tests/core --ignore=src/voxgender/core -n 2 --dist loadfile --no-loadscope-reorder
+
+# Warnings are errors: a broken link, a page that is in no table of contents, a docstring that cannot be read.
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet -d build/site-cache docs build/site
+	@echo build/site/index.html
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
@@ -82,6 +88,10 @@ $(VENV)/.serve: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install --constraint constraints.txt --editable '.[media]'
 	touch $@
 
+$(VENV)/.docs: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) install --constraint constraints.txt --editable '.[media,otel,postgres,train,dev,tools]'
-	touch $@ $(VENV)/.serve
+	$(PIP) install --constraint constraints.txt --editable '.[media,otel,postgres,train,docs,dev,tools]'
+	touch $@ $(VENV)/.serve $(VENV)/.docs

@@ -8,7 +8,7 @@ import tempfile
 import venv
 from pathlib import Path
 
-EXTRAS = "lake,media,otel,postgres,train,dev,tools"
+EXTRAS = "lake,media,otel,postgres,train,docs,dev,tools"
 
 
 def main() -> None:

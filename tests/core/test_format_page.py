@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from voxgender.core.voiceprint import (
     MAX_VOICEPRINT_BYTES,
     Layout,
     Voiceprint,
-    decode_voiceprint,
     encode_voiceprint,
 )
 
@@ -66,18 +64,3 @@ def test_the_page_tells_the_lengths_and_how_the_base64_text_begins(layout: Layou
     assert text.startswith(beginning)
     assert f"at most {MAX_VOICEPRINT_BYTES:,} bytes" in page
     assert f"1 to {MAX_DIMENSION:,} numbers" in page
-
-
-@pytest.mark.parametrize("layout", ["int8", "float32"])
-def test_the_examples_of_the_page_read_a_voiceprint(
-    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    data = encode_voiceprint(VOICEPRINT, layout)
-    (tmp_path / "voice.vp").write_bytes(data)
-    monkeypatch.chdir(tmp_path)
-    examples = re.findall(r"```python\n(.+?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    assert len(examples) == 2
-    for example in examples:
-        names: dict[str, Any] = {}
-        exec(example, names)
-        np.testing.assert_allclose(names["vector"], decode_voiceprint(data).vector, rtol=1e-6)
