@@ -198,6 +198,7 @@ def empty_store(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             "DELETE FROM voxgender.task; DELETE FROM voxgender.licence_use; DELETE FROM voxgender.hit;"
+            "DELETE FROM voxgender.api_key;"
             "DELETE FROM voxgender.pgqueuer; DELETE FROM voxgender.pgqueuer_log;"
             "UPDATE voxgender.total SET tasks = 0, stored_bytes = 0"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hmac
 import time
@@ -140,6 +141,57 @@ def test_guessing_does_not_ask_the_store_each_time(engine: Engine) -> None:
         assert asked <= 3
 
     with_ring(engine, work)
+
+
+def test_callers_at_the_same_moment_ask_the_store_together(engine: Engine) -> None:
+    key, text = new_key("one", 0.0)
+
+    async def work(ring: KeyRing, store: Store) -> None:
+        await store.add_key(key)
+        asked = 0
+        plain = store.keys
+
+        async def counted() -> list[ApiKey]:
+            nonlocal asked
+            asked += 1
+            await asyncio.sleep(0.01)
+            return await plain()
+
+        store.keys = counted  # type: ignore[method-assign]
+        assert await asyncio.gather(*(ring.key_of(text) for _ in range(200))) == [key] * 200
+        assert asked == 1
+
+    with_ring(engine, work)
+
+
+def test_a_key_that_is_new_to_a_worker_is_charged_all_the_same(engine: Engine) -> None:
+    key, _ = new_key("one", 0.0, capacity=CAPACITY)
+
+    async def work(ring: KeyRing, store: Store) -> None:
+        assert await ring.key_by_id("another") is None
+        await store.add_key(key)
+        assert await ring.key_by_id(key.key_id) == key
+
+    with_ring(engine, work, is_demanded=False)
+
+
+def test_a_permit_is_checked_again_where_it_is_used_for_long(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 10.0
+    key, _ = new_key("one", 0.0, expires_s=20.0)
+
+    async def work(ring: KeyRing, store: Store) -> None:
+        nonlocal now_s
+        await store.add_key(key)
+        await ring.check(key)
+        now_s = 20.0
+        with pytest.raises(KeyExpiredError):
+            await ring.check(key)
+        await store.remove_key(key.key_id)
+        monkeypatch.setattr(key_ring, "FRESH_S", 0.0)
+        with pytest.raises(KeyUnknownError):
+            await ring.check(key)
+
+    with_ring(engine, work, now_s=lambda: now_s)
 
 
 def test_a_secret_is_compared_in_constant_time_whether_the_id_is_known_or_not(

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from serving import PATH, running_server, voiceprint_text
 from voxgender.app.key import PREFIX
 from voxgender.cli import EXIT_SOME_FAILED, EXIT_USAGE, commands
+from voxgender.core.errors import SettingsError
 
 ONE = {"voiceprints": [voiceprint_text(1)]}
 
@@ -53,7 +54,14 @@ def test_the_list_tells_which_keys_have_ended(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [["--rate-limit", "often"], ["--voiceprints", "-1"], ["--period", "week"], ["--expires", "soon"]]
+    "wrong",
+    [
+        ["--rate-limit", "often"],
+        ["--voiceprints", "-1"],
+        ["--period", "week"],
+        ["--expires", "soon"],
+        ["--audio-s", "nan"],
+    ],
 )
 def test_a_wrong_value_makes_no_key(tmp_path: Path, wrong: list[str]) -> None:
     told = keys(tmp_path, "add", "x", *wrong)
@@ -62,7 +70,27 @@ def test_a_wrong_value_makes_no_key(tmp_path: Path, wrong: list[str]) -> None:
     assert not (tmp_path / "tasks.db").exists()
 
 
+@pytest.mark.parametrize("name", ["", " ", "two\nlines", "\x1b[31mred"])
+def test_a_name_that_would_break_the_list_is_refused(tmp_path: Path, name: str) -> None:
+    assert keys(tmp_path, "add", name).exit_code == EXIT_USAGE
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["remove", "nope"]])
+def test_no_store_is_made_where_there_is_none(tmp_path: Path, arguments: list[str]) -> None:
+    told = keys(tmp_path, *arguments)
+    assert isinstance(told.exception, SettingsError)
+    assert "there is no store yet" in str(told.exception)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_store_may_be_named_by_a_flag(tmp_path: Path) -> None:
+    assert keys(tmp_path, "--store-url", f"sqlite:///{tmp_path}/other.db", "add", "x").exit_code == 0
+    assert (tmp_path / "other.db").exists()
+    assert not (tmp_path / "tasks.db").exists()
+
+
 def test_to_remove_a_key_that_is_none_is_told(tmp_path: Path) -> None:
+    keys(tmp_path, "add", "x")
     told = keys(tmp_path, "remove", "nope")
     assert told.exit_code == EXIT_SOME_FAILED
     assert "there is no key 'nope'" in told.output

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,10 +15,13 @@ import pytest
 
 from recordings import recording
 from serving import PATH, ServerProcess, running_server, voiceprint_text
-from voxgender.app.submission import SubmissionName
+from voxgender.app.submission import NamedRequest
+from voxgender.core.base64 import decode_base64
 from voxgender.core.errors import RequestValidationError
 
+EXTRACTION = "/api/technology/speaker-identification-voiceprint-extraction"
 MEDIA = "/api/technology/gender-identification"
+SILENT = {"voiceprints": [voiceprint_text(1, speech_s=0.0)]}
 ONE, TWO = {"voiceprints": [voiceprint_text(1)]}, {"voiceprints": [voiceprint_text(2)]}
 
 
@@ -40,11 +42,11 @@ def task_of(answer: httpx.Response) -> str:
     return str(answer.json()["task"]["task_id"])
 
 
-def test_a_repeat_is_answered_with_the_same_task_however_its_body_is_written(client: httpx.Client) -> None:
+def test_a_repeat_is_answered_with_the_same_task_also_where_its_body_comes_packed(client: httpx.Client) -> None:
     headers = {"idempotency-key": "order 66"}
     first = task_of(client.post(PATH, json=ONE, headers=headers))
     assert task_of(client.post(PATH, json=ONE, headers=headers)) == first
-    written = json.dumps(ONE, indent=2).encode()
+    written = client.build_request("POST", PATH, json=ONE).read()
     packed = {**headers, "content-encoding": "gzip", "content-type": "application/json"}
     assert task_of(client.post(PATH, content=gzip.compress(written), headers=packed)) == first
     assert task_of(client.post(PATH, json=ONE)) != first
@@ -52,7 +54,8 @@ def test_a_repeat_is_answered_with_the_same_task_however_its_body_is_written(cli
 
 
 @pytest.mark.parametrize(
-    "change", [{"json": TWO}, {"params": {"male_prior": "0.4"}}, {"params": {"min_probability": "0.9"}}]
+    "change",
+    [{"json": TWO}, {"json": SILENT}, {"params": {"male_prior": "0.4"}}, {"params": {"min_probability": "0.9"}}],
 )
 def test_another_request_under_the_same_key_is_refused(client: httpx.Client, change: dict[str, object]) -> None:
     headers = {"idempotency-key": f"change of {next(iter(change))} {len(str(change))}"}
@@ -103,7 +106,7 @@ def test_a_recording_that_comes_again_makes_one_task_and_leaves_one_file(client:
 @pytest.mark.parametrize("name", ["", "a" * 129, "caf\u00e9", "tab\tbed"])
 def test_a_name_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(RequestValidationError, match="1 to 128 printable ASCII"):
-        SubmissionName(name)
+        NamedRequest(name)
 
 
 def test_neither_the_key_nor_the_body_can_be_found_in_the_store(tmp_path: Path) -> None:
@@ -113,6 +116,7 @@ def test_neither_the_key_nor_the_body_can_be_found_in_the_store(tmp_path: Path) 
     stored = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
     assert b"my secret order" not in stored
     assert text.encode() not in stored
+    assert decode_base64(text) not in stored
 
 
 def test_a_repeat_after_the_death_of_the_server_is_answered_with_the_task_from_before(tmp_path: Path) -> None:
@@ -125,3 +129,25 @@ def test_a_repeat_after_the_death_of_the_server_is_answered_with_the_task_from_b
     server.stop()
     with closing(sqlite3.connect(tmp_path / "tasks.db")) as store:
         assert store.execute("SELECT count(*) FROM task").fetchone() == (1,)
+
+
+def test_a_repeat_is_known_also_where_the_settings_have_changed_meanwhile(tmp_path: Path) -> None:
+    headers = {"idempotency-key": "other settings"}
+    with running_server(tmp_path) as client:
+        first = task_of(client.post(PATH, json=ONE, headers=headers))
+    with running_server(tmp_path, male_prior=0.4) as client:
+        assert task_of(client.post(PATH, json=ONE, headers=headers)) == first
+
+
+def test_two_silent_voiceprints_under_one_key_are_two_requests(client: httpx.Client) -> None:
+    headers = {"idempotency-key": "silence"}
+    task_of(client.post(PATH, json=SILENT, headers=headers))
+    other = {"voiceprints": [voiceprint_text(2, speech_s=0.0)]}
+    assert client.post(PATH, json=other, headers=headers).status_code == 422
+
+
+def test_an_extraction_is_repeated_as_well_but_is_another_thing_than_an_identification(client: httpx.Client) -> None:
+    upload = {"file": ("call.wav", recording(np.zeros(1600, np.float32)))}
+    headers = {"idempotency-key": "one name"}
+    tasks = [task_of(client.post(path, files=upload, headers=headers)) for path in (EXTRACTION, EXTRACTION, MEDIA)]
+    assert tasks[0] == tasks[1] != tasks[2]

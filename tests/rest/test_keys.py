@@ -15,6 +15,7 @@ from recordings import call
 from serving import PATH, ServerProcess, running_server, voiceprint_text
 from voxgender.app.key import ApiKey, new_key
 from voxgender.app.licence import Capacity
+from voxgender.app.settings import load_settings
 from voxgender.app.sqlite_store import SqliteStore
 
 MEDIA = "/api/technology/gender-identification"
@@ -145,18 +146,67 @@ def test_a_recording_beyond_the_key_s_capacity_fails_and_is_not_charged(tmp_path
     assert not [secret for secret in (SMALL_TEXT, PLAIN_TEXT) if secret in server.log_path.read_text()]
 
 
-def test_on_another_address_keys_are_demanded_unless_they_are_switched_off_by_name(tmp_path: Path) -> None:
-    for settings, status in (({}, 403), ({"keys": "off"}, 202)):
-        server = ServerProcess(tmp_path, host="0.0.0.0", **settings)
-        port = server.client.base_url.port
-        answer = httpx.post(f"http://127.0.0.1:{port}{PATH}", json=ONE, timeout=60)
-        server.stop()
-        assert answer.status_code == status
+@pytest.mark.parametrize(
+    ("host", "keys", "is_demanded"),
+    [
+        ("127.0.0.1", "auto", False),
+        ("localhost", "auto", False),
+        ("::1", "auto", False),
+        ("0.0.0.0", "auto", True),
+        ("::", "auto", True),
+        ("voice.example", "auto", True),
+        ("0.0.0.0", "off", False),
+        ("127.0.0.1", "on", True),
+    ],
+)
+def test_on_another_address_keys_are_demanded_unless_they_are_switched_off_by_name(
+    host: str, keys: str, is_demanded: bool
+) -> None:
+    assert load_settings(host=host, keys=keys).demands_keys is is_demanded
+
+
+def test_a_service_that_demands_keys_and_has_none_says_so_in_its_log(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path, keys="on")
+    refused(server.client.post(PATH, json=ONE), "key.missing")
+    server.stop()
     warnings = [json.loads(line) for line in server.log_path.read_text().splitlines() if "keys are demanded" in line]
     assert [one["level"] for one in warnings] == ["warning"]
 
 
-def test_a_key_that_is_made_while_the_service_runs_opens_soon(client: httpx.Client, tmp_path: Path) -> None:
+def test_who_is_refused_again_and_again_is_told_to_wait_and_who_has_a_key_is_not(tmp_path: Path) -> None:
+    add_keys(tmp_path, PLAIN)
+    with running_server(tmp_path, keys="on") as client:
+        told = [client.post(PATH, headers=bearer("vxg_0_guess")).status_code for _ in range(105)]
+        assert client.post(PATH, json=ONE, headers=bearer(PLAIN_TEXT)).status_code == 202
+    assert told == [403] * 100 + [429] * 5
+
+
+def test_the_document_tells_of_keys(client: httpx.Client, tmp_path: Path) -> None:
+    document = client.get("/openapi.json").json()
+    assert set(document["components"]["securitySchemes"]) == {"bearer", "header"}
+    operations = [one for path, every in document["paths"].items() if "technology" in path for one in every.values()]
+    assert len(operations) == 9
+    for operation in operations:
+        assert operation["security"] == [{"bearer": []}, {"header": []}]
+        assert "403" in operation["responses"]
+    with running_server(tmp_path) as open_client:
+        paths = open_client.get("/openapi.json").json()["paths"]
+    assert paths[PATH]["post"]["security"] == [{}, {"bearer": []}, {"header": []}]
+
+
+def test_the_log_tells_which_key_called_and_never_its_secret(tmp_path: Path) -> None:
+    add_keys(tmp_path, PLAIN)
+    server = ServerProcess(tmp_path, keys="on")
+    server.client.post(PATH, json=ONE, headers=bearer(PLAIN_TEXT))
+    server.stop()
+    lines = [json.loads(line) for line in server.log_path.read_text().splitlines()]
+    assert {line["key_id"] for line in lines if line["event"] in ("task accepted", "request") and "key_id" in line} == {
+        PLAIN.key_id
+    }
+    assert PLAIN_TEXT not in server.log_path.read_text()
+
+
+def test_a_key_that_is_made_while_the_service_runs_opens_soon(tmp_path: Path) -> None:
     with running_server(tmp_path, keys="on") as client:
         key, text = new_key("late", time.time())
         refused(client.post(PATH, json=ONE, headers=bearer(text)), "key.unknown")

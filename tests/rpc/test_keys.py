@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import contextlib
+import queue
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import grpc
@@ -29,18 +32,25 @@ from voxgender.core.base64 import decode_base64
 KEY, TEXT = new_key("one", 0.0, capacity=Capacity("total", voiceprints=3))
 
 
-@pytest.fixture(scope="module")
-def channel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[grpc.Channel]:
-    folder: Path = tmp_path_factory.mktemp("store")
-
+def with_store(folder: Path, work: Callable[[SqliteStore], Awaitable[object]]) -> None:
     async def run() -> None:
         store = SqliteStore(folder / "tasks.db", 10**9)
         await store.open()
-        await store.add_key(KEY)
+        await work(store)
         await store.close()
 
     asyncio.run(run())
-    server = ServerProcess(folder, grpc="on", keys="on", extractors=0, **{"grpc-port": 0})
+
+
+@pytest.fixture(scope="module")
+def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def channel(server_folder: Path) -> Iterator[grpc.Channel]:
+    with_store(server_folder, lambda store: store.add_key(KEY))
+    server = ServerProcess(server_folder, grpc="on", keys="on", extractors=0, **{"grpc-port": 0})
     with grpc.insecure_channel(server.rpc_address) as channel:
         yield channel
     server.stop()
@@ -81,6 +91,35 @@ def test_the_key_opens_and_its_capacity_bounds_what_is_done(channel: grpc.Channe
         identify(channel, 2, ("x-api-key", TEXT))
     refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "key.capacity-exceeded", refused.value)
     assert identify(channel, 1, ("x-api-key", TEXT)) == 1
+
+
+def test_a_stream_ends_once_its_key_is_removed(channel: grpc.Channel, server_folder: Path) -> None:
+    key, text = new_key("brief", 0.0)
+    with_store(server_folder, lambda store: store.add_key(key))
+    request = IdentifyRequest()
+    request.voiceprints.add().content = decode_base64(voiceprint_text(1))
+    opened = None
+    until_s = time.monotonic() + 60
+    while opened is None:  # a new key is known within half a second
+        assert time.monotonic() < until_s
+        requests: queue.SimpleQueue[IdentifyRequest | None] = queue.SimpleQueue()
+        requests.put(request)
+        stream = GenderIdentificationStub(channel).Identify(
+            iter(requests.get, None), metadata=[("x-api-key", text)], timeout=60
+        )
+        with contextlib.suppress(grpc.RpcError):
+            opened = next(stream)
+    with_store(server_folder, lambda store: store.remove_key(key.key_id))
+
+    def go_on() -> None:
+        while time.monotonic() < until_s:
+            requests.put(request)
+            next(stream)
+            time.sleep(0.2)
+
+    with pytest.raises(grpc.RpcError) as refused:
+        go_on()
+    refusal(grpc.StatusCode.UNAUTHENTICATED, "key.unknown", refused.value)
 
 
 def test_health_licence_and_status_are_open(channel: grpc.Channel) -> None:

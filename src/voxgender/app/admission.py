@@ -21,8 +21,10 @@ from voxgender.app.key_ring import KeyRing
 from voxgender.app.licence import Charge, Licence, Resource
 from voxgender.app.metrics import count_rate_limit_hit
 from voxgender.app.rate_storage import RateWindows
-from voxgender.core.errors import RateLimitError
+from voxgender.core.errors import KeyRefusedError, RateLimitError
 
+REFUSED_LIMIT: Final = "100 per minute"
+"""So often an address is told that its key opens nothing; then that it asks too often."""
 RETRY_S: Final = 10.0
 """After an error of the shared windows, seconds until they are tried again."""
 
@@ -117,9 +119,15 @@ class Admission:
 
         Raises:
             KeyRefusedError: Where a key is demanded, and the caller's opens nothing.
-            RateLimitError: Where the caller has used up its requests.
+            RateLimitError: Where the caller has used up its requests, or was refused too often.
         """
-        held = await self.keys.key_of(key)
+        try:
+            held = await self.keys.key_of(key)
+        except KeyRefusedError:
+            self._count_refused(address)
+            raise
+        if held is not None:
+            structlog.contextvars.bind_contextvars(key_id=held.key_id)
         limit = self._rate_limit if held is None or held.rate_limit is None else held.rate_limit
         if limit is None:
             return ANYONE if held is None else Permit(held)
@@ -139,13 +147,32 @@ class Admission:
         if allowed:
             return RateWindow(rate.amount, remaining, math.ceil(reset_s))
         count_rate_limit_hit(operation)
-        raise RateLimitError(
-            f"Rate limit exceeded: {rate}.",
-            limit=rate.amount,
-            remaining=0,
-            reset_s=math.ceil(reset_s),
-            retry_after_s=max(1, math.ceil(reset_s - time.time())),
-        )
+        raise _exceeded(rate, reset_s)
+
+    def _count_refused(self, address: str) -> None:
+        """Count a caller without a key that opens; each process does so for itself."""
+        rate = parse_limit(REFUSED_LIMIT)
+        allowed, reset_s, _ = _hit(self._own, rate, "refused", address)
+        if not allowed:
+            count_rate_limit_hit("refused")
+            raise _exceeded(rate, reset_s)
+
+    async def check(self, permit: Permit) -> None:
+        """Check that a permit that was given a while ago still holds.
+
+        Raises:
+            KeyRefusedError: Where its key was removed or has ended meanwhile.
+        """
+        if permit.key is not None:
+            await self.keys.check(permit.key)
+
+    def check_licence(self, now_s: float) -> None:
+        """Check that there is a licence for work, if any is needed.
+
+        Raises:
+            LicenceExpiredError: Where it has ended.
+        """
+        self.charges(ANYONE, "voiceprints", 0, now_s)
 
     def charges(self, permit: Permit, resource: Resource, amount: float, now_s: float) -> tuple[Charge, ...]:
         """Return what licence and key are charged for the work.
@@ -176,6 +203,16 @@ class Admission:
                 reason = str(error.storage_error)
                 log.warning("rate limit counted by each process alone for now", retry_s=RETRY_S, error=reason)
         return _hit(self._own, rate, operation, caller)
+
+
+def _exceeded(rate: limits.RateLimitItem, reset_s: float) -> RateLimitError:
+    return RateLimitError(
+        f"Rate limit exceeded: {rate}.",
+        limit=rate.amount,
+        remaining=0,
+        reset_s=math.ceil(reset_s),
+        retry_after_s=max(1, math.ceil(reset_s - time.time())),
+    )
 
 
 @functools.cache

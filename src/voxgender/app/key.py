@@ -116,13 +116,15 @@ def sent_key(authorization: str | None, api_key: str | None) -> str | None:
     Example:
         >>> sent_key("bearer vxg_3f9a17c2_secret", None)
         'vxg_3f9a17c2_secret'
-        >>> sent_key("Basic dTpw", "vxg_3f9a17c2_secret")
+        >>> sent_key("Bearer of_another_service", "vxg_3f9a17c2_secret")
         'vxg_3f9a17c2_secret'
     """
     scheme, _, told = (authorization or "").strip().partition(" ")
-    if scheme.lower() == "bearer" and told:
-        return told.strip()
-    return api_key or None
+    bearer = told.strip() if scheme.lower() == "bearer" else ""
+    # A proxy in front may have a use of its own for the first.
+    if api_key and not bearer.startswith(PREFIX):
+        return api_key
+    return bearer or None
 
 
 def hash_of(secret: str) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import time
 from collections.abc import Callable
 from typing import Final
@@ -15,6 +17,8 @@ FRESH_S: Final = 5.0
 AGAIN_S: Final = 0.5
 """A key that is not known may be a new one; the store is asked again, but not more often than this."""
 
+_UNKNOWN: Final = "the key is none of this service; it is misspelled, or was removed"
+_ENDED: Final = "the key has ended; ask for a new one"
 _NOBODYS: Final = ApiKey("", "", bytes(32), 0.0)
 
 
@@ -32,7 +36,8 @@ class KeyRing:
         self._store = store
         self._now_s = now_s
         self._keys: dict[str, ApiKey] = {}
-        self._asked_s = -FRESH_S
+        self._asked_s = -math.inf
+        self._looking = asyncio.Lock()
 
     async def count(self) -> int:
         """Return how many keys there are.
@@ -66,9 +71,9 @@ class KeyRing:
         # Whether the id or the secret is wrong takes the same time.
         key = self._keys.get(key_id, _NOBODYS)
         if not key.opens_with(secret) or key is _NOBODYS:
-            raise KeyUnknownError("the key is none of this service; it is misspelled, or was removed")
+            raise KeyUnknownError(_UNKNOWN)
         if key.has_ended(self._now_s()):
-            raise KeyExpiredError("the key has ended; ask for a new one")
+            raise KeyExpiredError(_ENDED)
         return key
 
     async def key_by_id(self, key_id: str) -> ApiKey | None:
@@ -78,10 +83,30 @@ class KeyRing:
             StoreUnavailableError: Where the keys cannot be read.
         """
         await self._look(FRESH_S)
+        if key_id not in self._keys:
+            await self._look(0.0)  # whose work is charged must not be missed
         return self._keys.get(key_id)
 
+    async def check(self, key: ApiKey) -> None:
+        """Check that a key that opened once still does.
+
+        Raises:
+            KeyRefusedError: Where it was removed or has ended.
+            StoreUnavailableError: Where the keys cannot be read.
+        """
+        if await self.key_by_id(key.key_id) is None:
+            raise KeyUnknownError(_UNKNOWN)
+        if key.has_ended(self._now_s()):
+            raise KeyExpiredError(_ENDED)
+
     async def _look(self, fresh_s: float) -> None:
-        if time.monotonic() - self._asked_s >= fresh_s:
-            keys = await self._store.keys()
-            self._asked_s = time.monotonic()
-            self._keys = {key.key_id: key for key in keys}
+        """Ask the store, unless it was asked so short a time ago; who comes meanwhile waits for the same answer."""
+        called_s = time.monotonic()
+        if called_s - self._asked_s < fresh_s:
+            return
+        async with self._looking:
+            if self._asked_s >= called_s or time.monotonic() - self._asked_s < fresh_s:
+                return
+            asked_s = time.monotonic()
+            self._keys = {key.key_id: key for key in await self._store.keys()}
+            self._asked_s = asked_s

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -15,13 +17,12 @@ from voxgender.app.job import NewJob
 from voxgender.app.key_ring import KeyRing
 from voxgender.app.metrics import count_scored, count_stage, count_task
 from voxgender.app.metrics_tally import flush
-from voxgender.app.outcome import outcome_bytes
 from voxgender.app.rate_storage import shared_windows
 from voxgender.app.readiness import Readiness
 from voxgender.app.settings import Settings
 from voxgender.app.spool import Spool
 from voxgender.app.store import Store
-from voxgender.app.submission import SubmissionName
+from voxgender.app.submission import NamedRequest
 from voxgender.app.task import NEVER_S, Outcome, Task, TaskError, TaskState, Technology
 from voxgender.app.traces import traces_of
 from voxgender.app.upload import Upload
@@ -29,7 +30,6 @@ from voxgender.app.waiting import answer
 from voxgender.core.decision import Decision
 from voxgender.core.errors import (
     RequestValidationError,
-    SettingsError,
     StoreUnavailableError,
     TaskEndError,
     TaskNotFoundError,
@@ -114,10 +114,11 @@ class Service:
         await self.store.open()
         try:
             self.spool.open(self.store.store_id)
-        except SettingsError:
+            has_keys = not self.admission.keys.is_demanded or await self.admission.keys.count()
+        except VoxgenderError:
             await self.store.close()
             raise
-        if self.admission.keys.is_demanded and not await self.admission.keys.count():
+        if not has_keys:
             log.warning(
                 "keys are demanded, and there are none: everybody is refused until voxgender keys add makes one"
             )
@@ -141,7 +142,7 @@ class Service:
         Raises:
             LicenceExpiredError: Where the licence has ended.
         """
-        self.admission.charges(ANYONE, "voiceprints", 0, time.time())
+        self.admission.check_licence(time.time())
         return Scoring(self.scorer, self.settings.max_voiceprints)
 
     async def submit(
@@ -149,7 +150,7 @@ class Service:
         scoring: Scoring,
         decision: Decision | None = None,
         permit: Permit = ANYONE,
-        name: SubmissionName | None = None,
+        named: NamedRequest | None = None,
     ) -> Task:
         """Store the finished task of voiceprints that have been scored.
 
@@ -157,7 +158,7 @@ class Service:
             scoring: All of them.
             decision: Prior and smallest probability, which stay the task's own; None for the settings' at this moment.
             permit: What the caller was let in with.
-            name: The caller's name of this submission: where it has come before, nothing is done, nor charged.
+            named: The request, where it may come again: if it has come before, nothing is done, nor charged.
 
         Returns:
             The task, which is durable by then; an earlier one where the submission has come before.
@@ -181,17 +182,11 @@ class Service:
         charges = self.admission.charges(permit, "voiceprints", len(results), now_s)
         technology, expires_s = Technology.GENDER_OF_VOICEPRINTS, now_s + self.settings.task_ttl_s
         task = Task(uuid.uuid4(), technology, TaskState.DONE, now_s, expires_s, results, owner=permit.owner)
-        submission = None
-        if name is not None:
-            # What is stored of the voiceprints tells two lists apart, and nothing of the voices.
-            digest = name.digest()
-            digest.take(outcome_bytes(results))
-            digest.take(repr(results.decision).encode())
-            submission = name.submission(permit.owner, technology, digest)
+        submission = None if named is None else named.submission(permit.owner, technology)
         with self.traces.span("store"):
-            task_id = await self.store.add(task, *charges, submission=submission)
-        if task_id != task.task_id:
-            return await self._repeated(task_id)
+            before = await self._stored(partial(self.store.add, task, *charges, submission=submission), task)
+        if before is not None:
+            return before
         count_stage(technology, "scoring", scored_s - began_s)
         count_stage(technology, "storing", time.perf_counter() - scored_s)
         count_scored(technology, len(results), float(results.speech_s.sum()))
@@ -262,21 +257,21 @@ class Service:
             raise TaskEndError(outcome.message, outcome.code)
         return outcome
 
-    async def begin_upload(self, declared_bytes: int | None, name: SubmissionName | None = None) -> Upload:
+    async def begin_upload(self, declared_bytes: int | None, named: NamedRequest | None = None) -> Upload:
         """Return what takes the media of one new task, to be handed to :meth:`submit_media` or discarded.
 
         Args:
             declared_bytes: What the request says of their size; None where it says nothing.
-            name: The caller's name of the submission.
+            named: The request, where it may come again; it takes what the upload takes.
 
         Raises:
             LicenceExpiredError: Where the licence has ended.
             StorageFullError: Where the spool has no room for it.
             VoxgenderError: Where the spool cannot be used.
         """
-        self.admission.charges(ANYONE, "audio_s", 0, time.time())
+        self.admission.check_licence(time.time())
         upload = await self.spool.begin(uuid.uuid4(), declared_bytes)
-        upload.digest = None if name is None else name.digest()
+        upload.named = named
         return upload
 
     async def submit_media(
@@ -286,7 +281,7 @@ class Service:
         options: MediaOptions,
         decision: Decision | None = None,
         permit: Permit = ANYONE,
-        name: SubmissionName | None = None,
+        named: NamedRequest | None = None,
     ) -> Task:
         """Store a task for media that have come; a worker does it later.
 
@@ -296,8 +291,7 @@ class Service:
             options: What of them is to be heard.
             decision: Prior and smallest probability; None for the settings' at this moment.
             permit: What the caller was let in with.
-            name: The caller's name of this submission, which the upload has digested what came for: where it has come
-                before, nothing is done, nor charged.
+            named: The request, where it may come again: if it has come before, nothing is done, nor charged.
 
         Returns:
             The pending task, which is durable by then; an earlier one where the submission has come before.
@@ -310,6 +304,10 @@ class Service:
         """
         try:
             await upload.finish()
+        except BaseException:
+            await upload.discard()
+            raise
+        try:
             now_s = time.time()
             charges = self.admission.charges(permit, "audio_s", 0, now_s)
             task = Task(upload.task_id, technology, TaskState.PENDING, now_s, NEVER_S, None, 0.0, permit.owner)
@@ -321,18 +319,21 @@ class Service:
                 ids.get("request_id", ""),
                 self.traces.traceparent(),
             )
-            submission = None
-            if name is not None and upload.digest is not None:
-                upload.digest.take(repr((job.options, job.decision)).encode())
-                submission = name.submission(permit.owner, technology, upload.digest)
+            submission = None if named is None else named.submission(permit.owner, technology)
             with self.traces.span("store"):
-                task_id = await self.store.enqueue(task, job, *charges, submission=submission)
+                before = await self._stored(
+                    partial(self.store.enqueue, task, job, *charges, submission=submission), task
+                )
+        except (StoreUnavailableError, asyncio.CancelledError):
+            # The task may be stored all the same, and then needs its media; if it is not, a sweep deletes them.
+            upload.keep()
+            raise
         except BaseException:
             await upload.discard()
             raise
-        if task_id != task.task_id:
+        if before is not None:
             await upload.discard()
-            return await self._repeated(task_id)
+            return before
         upload.keep()
         log.info("task accepted", task_id=str(task.task_id), state=task.state, file_bytes=upload.file_bytes)
         return task
@@ -369,16 +370,23 @@ class Service:
         Raises:
             TaskNotFoundError: Where it is unknown, of another technology or of another key, or has expired.
         """
-        if permit is not ANYONE:
+        if permit.key is not None:
             await self.task(task_id, technology, permit=permit)
         if not await self.store.forget(task_id, technology):
             raise _not_found(task_id)
         await self.spool.delete(task_id)
         log.info("task deleted", task_id=str(task_id))
 
-    async def _repeated(self, task_id: uuid.UUID) -> Task:
-        log.info("submission has come before", task_id=str(task_id))
-        return await self.store.get(task_id)
+    async def _stored(self, store: Callable[[], Awaitable[uuid.UUID]], task: Task) -> Task | None:
+        """Store a task; return the earlier one where its request has come before."""
+        while (task_id := await store()) != task.task_id:
+            try:
+                before = await self.store.get(task_id)
+            except TaskNotFoundError:
+                continue  # somebody has deleted it at this moment, so the request is a new one
+            log.info("request has come before", task_id=str(task_id))
+            return before
+        return None
 
     def _why_closed(self) -> str:
         if self._sweeper is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -13,6 +14,7 @@ from voxgender.core.errors import RequestValidationError
 LOCATION: Final = ("header", "idempotency-key")
 """Where a request names its submission."""
 MAX_NAME_CHARACTERS: Final = 128
+DIGEST_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,70 +23,55 @@ class Submission:
 
     Attributes:
         name: Of caller, technology, and the name that the caller gave.
-        fingerprint: Of what was sent; keyed by the caller's name, so that two submissions of the same are not alike.
+        fingerprint: Of what came, with the caller's name before it, so that two submissions of the same are not alike.
     """
 
     name: bytes
     fingerprint: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SubmissionName:
-    """The name that a caller gave to a submission.
+class NamedRequest:
+    """A request that may come again: the name that its caller gave it, and a digest of what came with it.
 
-    Attributes:
-        text: 1 to 128 printable ASCII characters.
+    Args:
+        name: 1 to 128 printable ASCII characters.
 
     Raises:
-        RequestValidationError: Where it is none.
+        RequestValidationError: Where the name is none.
 
     Example:
-        >>> SubmissionName("").text
+        >>> NamedRequest("")
         Traceback (most recent call last):
         ...
         voxgender.core.errors.RequestValidationError: The header idempotency-key must hold 1 to 128 printable ASCII ...
     """
 
-    text: str
-
-    def __post_init__(self) -> None:
-        if not (0 < len(self.text) <= MAX_NAME_CHARACTERS and self.text.isascii() and self.text.isprintable()):
+    def __init__(self, name: str) -> None:
+        if not (0 < len(name) <= MAX_NAME_CHARACTERS and name.isascii() and name.isprintable()):
             reason = f"The header {LOCATION[1]} must hold 1 to {MAX_NAME_CHARACTERS} printable ASCII characters."
             raise RequestValidationError(reason, LOCATION, "value.type")
+        self._name = name.encode("ascii")
+        self._came = hashlib.sha256(self._name + b"\n")
 
-    def digest(self) -> Digest:
-        """Return what takes what is sent under this name."""
-        return Digest(hashlib.blake2b(key=_short(self.text), digest_size=16))
+    def take(self, piece: bytes | bytearray) -> None:
+        """Take the next piece of what comes with it."""
+        self._came.update(piece)
 
-    def submission(self, owner: str, technology: Technology, digest: Digest) -> Submission:
-        """Return the submission.
+    async def taking(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Take pieces on their way."""
+        async for piece in pieces:
+            self.take(piece)
+            yield piece
+
+    def submission(self, owner: str, technology: Technology) -> Submission:
+        """Return what a store knows it by, once all has come.
 
         Args:
             owner: The caller's key; empty where there are no keys.
             technology: What is asked for.
-            digest: What has taken what was sent.
         """
-        parts = "\n".join((owner, technology, self.text))
-        return Submission(hashlib.blake2b(parts.encode("ascii"), digest_size=16).digest(), digest.value())
-
-
-class Digest:
-    """Takes what is sent, piece by piece.
-
-    Args:
-        hashing: What it is kept in.
-    """
-
-    def __init__(self, hashing: hashlib.blake2b) -> None:
-        self._hashing = hashing
-
-    def take(self, piece: bytes | bytearray) -> None:
-        """Take the next piece."""
-        self._hashing.update(piece)
-
-    def value(self) -> bytes:
-        """Return the digest of all that was taken."""
-        return self._hashing.digest()
+        name = hashlib.sha256(f"{owner}\n{technology}\n".encode("ascii") + self._name)
+        return Submission(name.digest()[:DIGEST_BYTES], self._came.digest()[:DIGEST_BYTES])
 
 
 def earlier(submission: Submission, fingerprint: bytes, task_id: UUID) -> UUID:
@@ -102,8 +89,3 @@ def earlier(submission: Submission, fingerprint: bytes, task_id: UUID) -> UUID:
         reason = "This Idempotency-Key came before with another request; give each request one of its own."
         raise RequestValidationError(reason, LOCATION, "idempotency-key.reused")
     return task_id
-
-
-def _short(text: str) -> bytes:
-    """Return the key of a digest, which takes 64 bytes at most."""
-    return hashlib.blake2b(text.encode("ascii"), digest_size=64).digest()

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from voxgender.app.disk import in_thread, refusing
 from voxgender.app.spool_room import SpoolRoom
-from voxgender.app.submission import Digest
+from voxgender.app.submission import NamedRequest
 from voxgender.core.errors import MediaTooLargeError
 
 WRITE_BYTES: Final = 256 * 1024
@@ -33,7 +33,7 @@ class Upload:
         max_file_bytes: What it may have at most.
 
     Attributes:
-        digest: Takes what comes, where somebody wants to know it again.
+        named: The request that it comes with, where that may come again; it takes what comes.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Upload:
         self._max_file_bytes = max_file_bytes
         self._waiting = bytearray()
         self.file_bytes = 0
-        self.digest: Digest | None = None
+        self.named: NamedRequest | None = None
 
     async def write(self, piece: bytes) -> None:
         """Take the next bytes.
@@ -83,8 +83,8 @@ class Upload:
 
     def _write_waiting(self) -> None:
         waiting, self._waiting = self._waiting, bytearray()
-        if self.digest is not None:
-            self.digest.take(waiting)
+        if self.named is not None:
+            self.named.take(waiting)
         if self.file_bytes > self._room_bytes:
             step_bytes = min(max(self._room_bytes, FIRST_STEP_BYTES), MAX_STEP_BYTES)
             wished_bytes = max(self.file_bytes, min(self._room_bytes + step_bytes, self._most_bytes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, cast, get_args
@@ -13,24 +14,35 @@ import click
 from voxgender.app.assembly import store_of
 from voxgender.app.key import ApiKey, new_key
 from voxgender.app.licence import Capacity, Period, Resource
+from voxgender.app.postgres_url import is_postgres
 from voxgender.app.settings import RATE_LIMIT_REASON, is_rate_limit, load_settings
 from voxgender.app.store import Store
 from voxgender.cli import EXIT_SOME_FAILED
+from voxgender.core.errors import SettingsError
 
 _T = TypeVar("_T")
 
 
+def _printable(_: click.Context, __: click.Parameter, name: str) -> str:
+    if not name.strip() or not name.isprintable():
+        raise click.BadParameter(f"{name!r} cannot be shown in a list; give it a name of letters")
+    return name
+
+
 @click.group("keys")
-def command() -> None:
+@click.option("--store-url", metavar="VALUE", help="The service's store [VOXGENDER_STORE_URL].")
+@click.pass_context
+def command(ctx: click.Context, store_url: str | None) -> None:
     """Make, list and remove the keys that callers of the service need.
 
-    They are kept in the store of the settings (VOXGENDER_STORE_URL), hashed. A running service takes note within
-    seconds.
+    They are kept in the service's store, hashed. A running service takes note within seconds.
     """
+    ctx.obj = store_url
 
 
 @command.command("add")
-@click.argument("name")
+@click.pass_obj
+@click.argument("name", callback=_printable)
 @click.option("--rate-limit", metavar="LIMIT", help='Requests that may be sent with it, like "100 per minute".')
 @click.option("--voiceprints", type=click.IntRange(min=0), metavar="N", help="Most voiceprints in a period.")
 @click.option("--audio-s", type=click.FloatRange(min=0), metavar="S", help="Most seconds of audio in a period.")
@@ -39,6 +51,7 @@ def command() -> None:
     "--expires", type=click.DateTime(("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S")), help="Moment (UTC) from which it is of no use."
 )
 def add(
+    store_url: str | None,
     name: str,
     rate_limit: str | None,
     voiceprints: int | None,
@@ -51,19 +64,22 @@ def add(
     if voiceprints is not None or audio_s is not None:
         capacity = Capacity(cast(Period, period), voiceprints, audio_s)
     ends_s = None if expires is None else expires.replace(tzinfo=dt.UTC).timestamp()
+    if audio_s is not None and not math.isfinite(audio_s):
+        raise click.BadParameter(f"{audio_s} is no number of seconds", param_hint="--audio-s")
     if rate_limit is not None and not is_rate_limit(rate_limit):
         raise click.BadParameter(f"{rate_limit!r} {RATE_LIMIT_REASON}", param_hint="--rate-limit")
     key, text = new_key(name, time.time(), ends_s, rate_limit, capacity)
-    _with_store(lambda store: store.add_key(key))
+    _with_store(store_url, lambda store: store.add_key(key))
     click.echo(text)
 
 
 @command.command("list")
-def list_keys() -> None:
+@click.pass_obj
+def list_keys(store_url: str | None) -> None:
     """List the keys: id, name, until when they open, what they allow, and what of it is used in this period."""
     now_s = time.time()
     rows = [("id", "name", "made", "ends", "rate limit", "used in this period")]
-    for key, used in _with_store(_keys_and_use):
+    for key, used in _with_store(store_url, _keys_and_use, is_there=True):
         ends = "never" if key.expires_s is None else _day(key.expires_s)
         if key.has_ended(now_s):
             ends += " (over)"
@@ -78,13 +94,18 @@ def list_keys() -> None:
 @click.pass_context
 def remove(ctx: click.Context, key_id: str) -> None:
     """Remove the key of this ID; after a few seconds it opens nothing any more."""
-    if not _with_store(lambda store: store.remove_key(key_id)):
+    if not _with_store(ctx.obj, lambda store: store.remove_key(key_id), is_there=True):
         click.echo(f"voxgender: there is no key {key_id!r}; voxgender keys list tells them", err=True)
         ctx.exit(EXIT_SOME_FAILED)
 
 
-def _with_store(work: Callable[[Store], Awaitable[_T]]) -> _T:
-    store = store_of(load_settings())
+def _with_store(store_url: str | None, work: Callable[[Store], Awaitable[_T]], *, is_there: bool = False) -> _T:
+    settings = load_settings(store_url=store_url)
+    if is_there and not is_postgres(settings.store_url) and not settings.sqlite_path.exists():
+        raise SettingsError(
+            f"VOXGENDER_STORE_URL (--store-url) is {settings.store_url}, and there is no store yet; name the service's"
+        )
+    store = store_of(settings)
 
     async def run() -> _T:
         await store.open()

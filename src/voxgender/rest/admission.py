@@ -9,7 +9,7 @@ from starlette.requests import Request
 from voxgender.app.admission import Permit
 from voxgender.app.key import API_KEY, AUTHORIZATION, sent_key
 from voxgender.app.service import Service
-from voxgender.app.submission import LOCATION, SubmissionName
+from voxgender.app.submission import LOCATION, NamedRequest
 from voxgender.rest import schema
 from voxgender.rest.errors import rate_headers
 
@@ -58,14 +58,18 @@ def window_headers(permit: Permit) -> dict[str, str]:
     return {} if window is None else rate_headers(window.limit, window.remaining, window.reset_s)
 
 
-def submission_name(request: Request) -> SubmissionName | None:
-    """Return the name that a request gives its submission; None where it gives none.
+def named_request(request: Request) -> NamedRequest | None:
+    """Return what knows a request again, which has taken its query; None where its caller gave it no name.
 
     Raises:
-        RequestValidationError: Where it is none.
+        RequestValidationError: Where the name is none.
     """
     name = request.headers.get(IDEMPOTENCY_KEY)
-    return None if name is None else SubmissionName(name)
+    if name is None:
+        return None
+    named = NamedRequest(name)
+    named.take(request.scope["query_string"] + b"\n")
+    return named
 
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

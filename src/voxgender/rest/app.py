@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp
 
 from voxgender import __version__
+from voxgender.app.key import API_KEY
 from voxgender.app.metrics import count_refusal
 from voxgender.app.service import Service
 from voxgender.core.errors import VoxgenderError
@@ -24,12 +25,18 @@ from voxgender.rest import media, operation, schema, system, voiceprints
 from voxgender.rest.direct import DirectPaths
 from voxgender.rest.errors import error_body, error_response, parameter_details
 from voxgender.rest.ids import RequestIds
+from voxgender.rest.polling import ROOT
 
 log = structlog.get_logger()
 
 _TASKS: Final = (voiceprints.router, media.gender_router, media.extraction_router)
 _ROUTERS: Final = (*_TASKS, system.router, operation.router)
 _HTTP_CODES: Final = {404: "resource.not-found", 405: "method.invalid"}
+
+_KEYS: Final = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key that voxgender keys add has made."},
+    "header": {"type": "apiKey", "in": "header", "name": API_KEY, "description": "The same key."},
+}
 
 
 def create_app(service: Service, routes: Sequence[BaseRoute] = ()) -> ASGIApp:
@@ -73,6 +80,12 @@ def _documented(service: Service) -> FastAPI:
         request = schema.VoiceprintsRequest.model_json_schema()
         request["properties"]["voiceprints"]["maxItems"] = service.settings.max_voiceprints
         document["components"]["schemas"]["VoiceprintsRequest"] = request
+        document["components"]["securitySchemes"] = _KEYS
+        needed: list[dict[str, list[str]]] = [{name: []} for name in _KEYS]
+        for path, operations in document["paths"].items():
+            if path.startswith(ROOT):
+                for operation in operations.values():
+                    operation["security"] = needed if service.settings.demands_keys else [{}, *needed]
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend the document

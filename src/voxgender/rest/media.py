@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from voxgender.app.task import Technology
 from voxgender.rest import schema
-from voxgender.rest.admission import admit, service_of, submission_name
+from voxgender.rest.admission import admit, named_request, service_of
 from voxgender.rest.media_body import read_media
 from voxgender.rest.media_options import GenderQuery, MediaQuery, asked_media
 from voxgender.rest.polling import (
@@ -74,15 +74,17 @@ def media_router(technology: Technology, tag: str, query: type[MediaQuery], mode
         """Take a recording and queue it; it is deleted when the task ends, however it ends."""
         service = service_of(request)
         permit = await admit(request, f"submit {technology}")
-        submission = submission_name(request)
+        named = named_request(request)
         asked_media(request, None, query, service.decision)  # what is wrong in the query need not wait for the file
-        upload, config = await read_media(request, service, submission)
+        upload, config = await read_media(request, service, named)
+        if named is not None and config is not None:
+            named.take(config)
         try:
             options, decision = asked_media(request, config, query, service.decision)
         except BaseException:
             await upload.discard()
             raise
-        task = await service.submit_media(technology, upload, options, decision, permit, submission)
+        task = await service.submit_media(technology, upload, options, decision, permit, named)
         return started(task, permit)
 
     @router.get(

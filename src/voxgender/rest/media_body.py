@@ -8,7 +8,7 @@ from multipart import MultipartError, MultipartSegment, ParserLimitReached, Push
 from starlette.requests import Request
 
 from voxgender.app.service import Service
-from voxgender.app.submission import SubmissionName
+from voxgender.app.submission import NamedRequest
 from voxgender.app.upload import Upload
 from voxgender.core.errors import (
     BodyTooLargeError,
@@ -28,14 +28,14 @@ _MULTIPART: Final = "multipart/form-data"
 
 
 async def read_media(
-    request: Request, service: Service, name: SubmissionName | None = None
+    request: Request, service: Service, named: NamedRequest | None = None
 ) -> tuple[Upload, bytes | None]:
     """Read a body to its end.
 
     Args:
         request: Whose body.
         service: Takes the file.
-        name: The name that the request gives its submission.
+        named: The request, where it may come again; it takes the file.
 
     Returns:
         The part ``file``, which the caller keeps or discards, and the part ``config``, None where there is none.
@@ -47,7 +47,7 @@ async def read_media(
         StorageFullError: Where the spool has no room.
         LicenceExpiredError: Where the licence has ended.
     """
-    parts = _Parts(request, service, name)
+    parts = _Parts(request, service, named)
     most_bytes = service.settings.max_file_bytes
     try:
         async for piece in body_of(request, most_bytes + MAX_OTHER_BYTES):
@@ -64,9 +64,9 @@ async def read_media(
 class _Parts:
     """The parts of one body while they arrive."""
 
-    def __init__(self, request: Request, service: Service, name: SubmissionName | None) -> None:
+    def __init__(self, request: Request, service: Service, named: NamedRequest | None) -> None:
         self._service = service
-        self._name = name
+        self._named = named
         self._declared_bytes = _declared_bytes(request, service.settings.max_file_bytes)
         # Every byte is some letter of Latin-1: the name of the file is not used, so nothing of it may be refused.
         self._parser = PushMultipartParser(_boundary(request), max_segment_count=MAX_PARTS, header_charset="latin-1")
@@ -113,7 +113,7 @@ class _Parts:
                 raise RequestValidationError(
                     "The body has two parts 'file'; send one in each request.", ("body", "file"), "file.repeated"
                 )
-            self._upload = await self._service.begin_upload(self._declared_bytes, self._name)
+            self._upload = await self._service.begin_upload(self._declared_bytes, self._named)
         elif name == "config":
             self._config = bytearray()
 

@@ -111,7 +111,7 @@ def poll_responses(model: type[BaseModel], *media_types: str, in_part: bool = Tr
     return {
         200: {"model": model, "content": content, "headers": _POLL_HEADERS | (_PART_HEADERS if in_part else {})},
         304: {"description": "The result is the one that If-None-Match names."},
-        **error_responses(400, 404, *((422,) if in_part else ()), 429, 500),
+        **error_responses(400, 403, 404, *((422,) if in_part else ()), 429, 500),
     }
 
 
@@ -124,7 +124,7 @@ def poll_extra(model: type[BaseModel] | None = None) -> dict[str, Any]:
 DELETE_EXTRA: Final[dict[str, Any]] = {"parameters": [_TASK_ID, *ID_HEADERS]}
 DELETE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     204: {"description": "The task is no more, nor are its media and its result."},
-    **error_responses(400, 404, 429, 500),
+    **error_responses(400, 403, 404, 429, 500),
 }
 
 

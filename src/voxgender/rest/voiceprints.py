@@ -15,7 +15,7 @@ from voxgender.app.metrics import count_stage
 from voxgender.app.task import Technology
 from voxgender.core.scoring import FEW_ITEMS, Scoring
 from voxgender.rest import schema
-from voxgender.rest.admission import admit, service_of, submission_name
+from voxgender.rest.admission import admit, named_request, service_of
 from voxgender.rest.arrow_body import read_arrow
 from voxgender.rest.body import body_of
 from voxgender.rest.decision import DecisionQuery, asked_decision
@@ -66,18 +66,20 @@ async def start(request: Request) -> Response:
     """
     service = service_of(request)
     permit = await admit(request, "submit voiceprints")
-    name = submission_name(request)
+    named = named_request(request)
     decision = asked_decision(request, service)
     media_type = body_type(request)
     began_s = time.perf_counter()
     scoring = service.begin_scoring()
     pieces = body_of(request, service.settings.max_body_bytes)
+    if named is not None:
+        pieces = named.taking(pieces)
     if media_type == ARROW:
         await _score_arrow(pieces, scoring)
     else:
         await _score_json(pieces, scoring)
     count_stage(TECHNOLOGY, "reading", time.perf_counter() - began_s)
-    task = await service.submit(scoring, decision, permit, name)
+    task = await service.submit(scoring, decision, permit, named)
     return started(task, permit)
 
 

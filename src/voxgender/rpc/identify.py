@@ -71,6 +71,7 @@ class GenderIdentification:
                         "The stream holds voiceprints and audio; send them in two.", ("voiceprints",), "stream.mixed"
                     )
                 if len(voiceprints):
+                    await service.admission.check(permit)
                     scoring = service.begin_scoring() if scoring is None else scoring.new()
                     await answer(context, await self._identified(voiceprints, scoring, permit))
                 elif rest is not None:
