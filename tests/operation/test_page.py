@@ -34,7 +34,7 @@ def test_the_table_of_metrics_is_what_a_server_tells(used: Used, tmp_path: Path)
 
 def test_the_checks_of_the_page_are_those_of_a_server(used: Used) -> None:
     checks = set(used.server.client.get("/readyz").json()["checks"])
-    shown = json.loads(re.findall(r"```json\n(\{\n.*?)```", PAGE, re.DOTALL)[0])
+    shown = json.loads(re.findall(r"```json output\n(\{\n.*?)```", PAGE, re.DOTALL)[0])
     assert set(shown["checks"]) == checks
     assert set(re.findall(r"^\| `(\w+)` \|.*\|.*\|$", PAGE.partition("## Metrics")[0], re.MULTILINE)) == checks
 

@@ -61,7 +61,7 @@ class NoService:
 def address() -> Iterator[tuple[str, int]]:
     """Where a server with short times listens."""
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as thread:
-        patch.setattr("voxgender.rest.server.create_app", lambda _: app)
+        patch.setattr("voxgender.rest.server.create_app", lambda *_: app)
         patch.setattr("voxgender.rest.server.KEEP_ALIVE_S", 4 * SHORT_S)
         patch.setattr("voxgender.rest.connection.HEAD_S", SHORT_S)
         patch.setattr("voxgender.rest.connection.STALL_S", SHORT_S)

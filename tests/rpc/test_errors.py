@@ -36,8 +36,8 @@ ROOM = {StatusCode.RESOURCE_EXHAUSTED}
 
 
 def tree(root: type[VoxgenderError] = VoxgenderError) -> Iterator[type[VoxgenderError]]:
-    """The product's exceptions; tests may have made some of their own."""
-    if root.__module__.startswith("voxgender."):
+    """The service's exceptions; tests may have made some of their own, and those of the client tell what a service said."""
+    if root.__module__.startswith("voxgender.") and not root.__module__.startswith("voxgender.client."):
         yield root
     for child in root.__subclasses__():
         yield from tree(child)

@@ -77,7 +77,7 @@ def test_the_page_is_only_read(client: httpx.Client) -> None:
 
 def test_the_page_is_no_part_of_the_documented_api(client: httpx.Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
-    assert [path for path in paths if not path.startswith(("/api/", "/livez", "/readyz"))] == []
+    assert [path for path in paths if not path.startswith(("/api/", "/livez", "/readyz", "/metrics"))] == []
 
 
 def test_the_files_name_no_other_host() -> None:

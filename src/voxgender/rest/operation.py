@@ -17,7 +17,9 @@ from voxgender.rest.errors import RETRY_SOON
 router = APIRouter(tags=["Operation"])
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@router.get(
+    "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+)
 async def metrics(request: Request) -> Response:
     """Tell the metrics in the format of Prometheus, or in that of OpenMetrics where the client asks for it."""
     service = service_of(request)
