@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from voxgender.app.settings import load_settings
 from voxgender.serving.listener import bind
 from voxgender.serving.server import Server
 
@@ -49,6 +50,11 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 class NoService:
     """Has nothing to start and nothing to stop."""
+
+    settings = load_settings()
+
+    def begin_to_stop(self) -> None:
+        pass
 
     async def start(self) -> None:
         pass

@@ -36,7 +36,7 @@ ROOM = {StatusCode.RESOURCE_EXHAUSTED}
 
 
 def tree(root: type[VoxgenderError] = VoxgenderError) -> Iterator[type[VoxgenderError]]:
-    """The service's exceptions; tests may have made some of their own, and those of the client tell what a service said."""
+    """The service's exceptions, not those of its client nor of tests."""
     if root.__module__.startswith("voxgender.") and not root.__module__.startswith("voxgender.client."):
         yield root
     for child in root.__subclasses__():
