@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
 import json
@@ -9,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,20 @@ def running_server(folder: Path, **settings: Any) -> Iterator[httpx.Client]:
         finally:
             server.stop()
             running.result()
+
+
+def with_service(folder: Path, use: Callable[[Service], Awaitable[object]]) -> None:
+    """Use a service without a door."""
+
+    async def run() -> None:
+        service = Service.of_settings(load_settings(store_url=f"sqlite:///{folder}/tasks.db"))
+        await service.start()
+        try:
+            await use(service)
+        finally:
+            await service.stop()
+
+    asyncio.run(run())
 
 
 class ServerProcess:

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
-from serving import voiceprint_text
+from serving import voiceprint_text, with_service
 from voxgender.app import service as service_module
 from voxgender.app.service import TOGETHER, Service
-from voxgender.app.settings import load_settings
 from voxgender.app.task import Task
 from voxgender.core.errors import StoreUnavailableError, VoiceprintListError
 from voxgender.core.scoring import settle
-
-
-def with_service(folder: Path, use: Callable[[Service], Awaitable[object]]) -> None:
-    async def run() -> None:
-        service = Service.of_settings(load_settings(store_url=f"sqlite:///{folder}/tasks.db"))
-        await service.start()
-        try:
-            await use(service)
-        finally:
-            await service.stop()
-
-    asyncio.run(run())
 
 
 async def submit(service: Service, *texts: str) -> Task:

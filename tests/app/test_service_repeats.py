@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
 
-from serving import voiceprint_text
+from serving import voiceprint_text, with_service
 from voxgender.app.service import Service
-from voxgender.app.settings import load_settings
 from voxgender.app.submission import NamedRequest
 from voxgender.app.task import Task, TaskState, Technology
 from voxgender.core.errors import LicenceCapacityError, StoreUnavailableError
 from voxgender.core.media import ALL
 
 MEDIA = Technology.GENDER_OF_MEDIA
-
-
-def with_service(folder: Path, use: Callable[[Service], Awaitable[object]]) -> None:
-    async def run() -> None:
-        service = Service.of_settings(load_settings(store_url=f"sqlite:///{folder}/tasks.db"))
-        await service.start()
-        try:
-            await use(service)
-        finally:
-            await service.stop()
-
-    asyncio.run(run())
 
 
 async def send(service: Service) -> Task:

@@ -89,6 +89,23 @@ def test_the_store_may_be_named_by_a_flag(tmp_path: Path) -> None:
     assert not (tmp_path / "tasks.db").exists()
 
 
+def test_the_doctor_tells_whether_keys_are_demanded_and_that_there_is_one(tmp_path: Path) -> None:
+    def doctor(host: str) -> str:
+        environment = {"VOXGENDER_STORE_URL": f"sqlite:///{tmp_path}/tasks.db", "VOXGENDER_HOST": host}
+        (line,) = (
+            line
+            for line in CliRunner().invoke(commands, ["doctor"], env=environment).output.splitlines()
+            if line.partition(":")[0].split()[-1] == "keys"
+        )
+        return line
+
+    assert doctor("127.0.0.1").startswith("ok      keys: none is demanded")
+    assert "make one with voxgender keys add" in doctor("192.0.2.1")
+    keys(tmp_path, "add", "old", "--expires", "2020-02-29")
+    keys(tmp_path, "add", "new")
+    assert doctor("192.0.2.1") == "ok      keys: demanded; 1 open, 1 have ended"
+
+
 def test_to_remove_a_key_that_is_none_is_told(tmp_path: Path) -> None:
     keys(tmp_path, "add", "x")
     told = keys(tmp_path, "remove", "nope")

@@ -8,7 +8,8 @@ import importlib.util
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import click
 import numpy as np
@@ -16,8 +17,9 @@ import numpy as np
 from voxgender import __version__
 from voxgender.app.assembly import store_of
 from voxgender.app.licence import read_licence
+from voxgender.app.postgres_url import is_postgres
 from voxgender.app.settings import SQLITE_PREFIX, Settings, load_settings
-from voxgender.app.store import Store, StoreUsage
+from voxgender.app.store import Store
 from voxgender.cli import EXIT_SOME_FAILED
 from voxgender.cli.checks import (
     check_certificate,
@@ -32,6 +34,7 @@ from voxgender.core.errors import SettingsError, VoxgenderError
 from voxgender.files.heads import load_head
 from voxgender.files.models import extractor_folder, find_model
 
+_T = TypeVar("_T")
 LIBRARIES = ("numpy", "onnxruntime", "soundfile", "soxr", "fastapi", "uvicorn")
 
 
@@ -60,6 +63,7 @@ def command(ctx: click.Context, server: str | None) -> None:
         "extraction": lambda: _extraction(settings),
         "media formats": _media,
         "store": lambda: _store(settings),
+        "keys": lambda: _keys(settings),
         "spool": lambda: check_spool(settings),
         "disk": lambda: check_disk(settings),
         "clock": check_clock,
@@ -130,14 +134,28 @@ def _store(settings: Settings) -> str:
     return f"{path}, {_fullness(store)}"
 
 
+def _keys(settings: Settings) -> str:
+    if not settings.demands_keys:
+        return f"none is demanded (VOXGENDER_KEYS is {settings.keys}, VOXGENDER_HOST {settings.host})"
+    has_store = is_postgres(settings.store_url) or settings.sqlite_path.exists()
+    keys = asyncio.run(_asked(store_of(settings), lambda store: store.keys())) if has_store else []
+    if not keys:
+        raise SettingsError(
+            f"keys are demanded on {settings.host}, and there are none: make one with voxgender keys add NAME, or say "
+            "VOXGENDER_KEYS=off"
+        )
+    ended = sum(key.has_ended(time.time()) for key in keys)
+    return f"demanded; {len(keys) - ended} open, {ended} have ended"
+
+
 def _fullness(store: Store) -> str:
-    usage = asyncio.run(_usage(store))
+    usage = asyncio.run(_asked(store, lambda store: store.usage()))
     return f"{usage.tasks} tasks, {usage.stored_bytes} of {usage.capacity_bytes} bytes"
 
 
-async def _usage(store: Store) -> StoreUsage:
+async def _asked(store: Store, question: Callable[[Store], Awaitable[_T]]) -> _T:
     await store.open()
     try:
-        return await store.usage()
+        return await question(store)
     finally:
         await store.close()
