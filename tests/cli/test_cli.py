@@ -169,7 +169,7 @@ def test_doctor_says_what_works_and_names_what_does_not(
     monkeypatch.setenv("VOXGENDER_PORT", "0")
     code, out, _ = run("doctor")
     assert code == 0, out
-    assert [line.split()[0] for line in out.splitlines()[2:]] == ["ok"] * 11
+    assert [line.split()[0] for line in out.splitlines()[2:]] == ["ok"] * 12
     monkeypatch.setenv("VOXGENDER_PORT", "many")
     code, out, _ = run("doctor")
     assert code == 1
@@ -293,10 +293,10 @@ def test_doctor_finds_a_store_that_the_server_would_refuse(
         monkeypatch.setenv("VOXGENDER_STORE_URL", f"sqlite:///{tmp_path}/{path}")
         code, out, _ = run("doctor")
         assert code == 1
-        assert [line.split()[0] for line in out.splitlines()[2:]] == ["ok"] * 4 + ["failed"] + ["ok"] * 6
+        assert [line.split()[0] for line in out.splitlines()[2:]] == ["ok"] * 4 + ["failed"] + ["ok"] * 7
 
 
 def test_a_model_that_is_not_there_stops_the_server_with_one_sentence_that_names_the_setting(run: Run) -> None:
-    code, _, err = run("serve", "--model", "ge2e-9")
+    code, _, err = run("serve", "--model", "ge2e-9", "--port", "0", "--grpc-port", "0")
     assert code == 2
     assert err.startswith("voxgender: VOXGENDER_MODEL (--model) is ge2e-9: ")
