@@ -42,10 +42,10 @@ class SqliteEngine:
 
     def empty(self) -> None:
         """Have nothing; no store is open."""
-        self._path = self._folder / f"{uuid.uuid4()}.db"
+        self.path = self._folder / f"{uuid.uuid4()}.db"
 
     def store(self, capacity_bytes: int = LARGE) -> Store:
-        return SqliteStore(self._path, capacity_bytes, HOLD_S, self.now_s)
+        return SqliteStore(self.path, capacity_bytes, HOLD_S, self.now_s)
 
     def now_s(self) -> float:
         return self._clock_s
@@ -58,20 +58,20 @@ class PostgresEngine:
     """Stores on one database; its clock is the server's, so everything that is in it becomes older instead."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
 
     def empty(self) -> None:
         """Have nothing in the tables, which have been made."""
-        empty_store(self._url)
+        empty_store(self.url)
 
     def store(self, capacity_bytes: int = LARGE) -> Store:
-        return PostgresStore(self._url, capacity_bytes, HOLD_S)
+        return PostgresStore(self.url, capacity_bytes, HOLD_S)
 
     def now_s(self) -> float:
         return time.time()
 
     def pass_time(self, seconds: float) -> None:
-        with psycopg.connect(self._url, autocommit=True) as connection:
+        with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute("UPDATE voxgender.task SET expires_s = expires_s - %s", [seconds])
             connection.execute(
                 "UPDATE voxgender.pgqueuer SET heartbeat = heartbeat - make_interval(secs => %s),"
