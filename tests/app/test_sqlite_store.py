@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import stat
 import threading
 import time
 import uuid
@@ -193,6 +194,16 @@ def test_an_error_that_nobody_foresaw_reaches_its_caller_and_not_the_others(tmp_
         outcomes = await asyncio.gather(store._write(fail), store.add(task), return_exceptions=True)
         assert isinstance(outcomes[0], ZeroDivisionError)
         assert outcomes[1] == task.task_id
+
+    with_store(tmp_path / "t.db", work)
+
+
+def test_only_the_service_s_user_may_read_the_files_of_a_store(tmp_path: Path) -> None:
+    async def work(store: SqliteStore) -> None:
+        await store.add(make_task())
+        files = list(tmp_path.iterdir())
+        assert len(files) >= 4
+        assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
     with_store(tmp_path / "t.db", work)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
 from pathlib import Path
 
 import httpx
@@ -9,7 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from serving import PATH, running_server, voiceprint_text
-from voxgender.app.key import PREFIX
+from voxgender.app.key import PREFIX, new_key
+from voxgender.app.sqlite_store import SqliteStore
 from voxgender.cli import EXIT_SOME_FAILED, EXIT_USAGE, commands
 from voxgender.core.errors import SettingsError
 
@@ -20,6 +23,19 @@ def keys(folder: Path, *arguments: str) -> Result:
     return CliRunner().invoke(
         commands, ["keys", *arguments], env={"VOXGENDER_STORE_URL": f"sqlite:///{folder}/tasks.db"}
     )
+
+
+def add_ended(folder: Path) -> None:
+    """Keep a key that has ended; the command would refuse to make it."""
+    ended_s = dt.datetime(2020, 2, 29, tzinfo=dt.UTC).timestamp()
+
+    async def run() -> None:
+        store = SqliteStore(folder / "tasks.db", 10**9)
+        await store.open()
+        await store.add_key(new_key("old", 0.0, expires_s=ended_s)[0])
+        await store.close()
+
+    asyncio.run(run())
 
 
 def send(client: httpx.Client, key: str) -> int:
@@ -44,7 +60,7 @@ def test_a_key_is_printed_once_and_opens_until_it_is_removed(tmp_path: Path, mon
 
 
 def test_the_list_tells_which_keys_have_ended(tmp_path: Path) -> None:
-    keys(tmp_path, "add", "old", "--expires", "2020-02-29")
+    add_ended(tmp_path)
     keys(tmp_path, "add", "new", "--expires", "2999-01-01", "--rate-limit", "5 per hour")
     old, new = keys(tmp_path, "list").output.splitlines()[1:]
     assert "2020-02-29 (over)" in old
@@ -61,12 +77,14 @@ def test_the_list_tells_which_keys_have_ended(tmp_path: Path) -> None:
         ["--period", "week"],
         ["--expires", "soon"],
         ["--audio-s", "nan"],
+        ["--expires", "2020-02-29"],
+        ["--period", "year"],
     ],
 )
 def test_a_wrong_value_makes_no_key(tmp_path: Path, wrong: list[str]) -> None:
     told = keys(tmp_path, "add", "x", *wrong)
     assert told.exit_code == EXIT_USAGE
-    assert wrong[1] in told.output
+    assert wrong[wrong[0] != "--period"] in told.output
     assert not (tmp_path / "tasks.db").exists()
 
 
@@ -101,7 +119,7 @@ def test_the_doctor_tells_whether_keys_are_demanded_and_that_there_is_one(tmp_pa
 
     assert doctor("127.0.0.1").startswith("ok      keys: none is demanded")
     assert "make one with voxgender keys add" in doctor("192.0.2.1")
-    keys(tmp_path, "add", "old", "--expires", "2020-02-29")
+    add_ended(tmp_path)
     keys(tmp_path, "add", "new")
     assert doctor("192.0.2.1") == "ok      keys: demanded; 1 open, 1 have ended"
 

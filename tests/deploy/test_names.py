@@ -37,7 +37,9 @@ def test_each_linked_file_exists(path: Path) -> None:
 
 
 def secrets_block() -> str:
-    (block,) = [block for block in re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL) if "mkdir" in block]
+    (block,) = [
+        block for block in re.findall(r"```sh[^\n]*\n(.*?)```", PAGE.read_text(), re.DOTALL) if "mkdir" in block
+    ]
     return block
 
 

@@ -218,7 +218,7 @@ def test_what_prevents_the_start_is_told_in_one_sentence_that_names_the_setting(
 ) -> None:
     flag = flag.replace("taken", str(server.client.base_url.port))
     store = f"--store-url=sqlite:///{tmp_path}/other.db"
-    command = [sys.executable, "-m", "voxgender", "serve", "--grpc=off", store, flag]
+    command = [sys.executable, "-m", "voxgender", "serve", "--grpc=off", "--port=0", store, flag]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert ended.returncode == 2
     (sentence,) = [line for line in ended.stderr.splitlines() if not line.startswith("{")]

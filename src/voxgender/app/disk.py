@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from voxgender.core.errors import StorageFullError, VoxgenderError
@@ -30,6 +32,16 @@ async def in_thread(work: Callable[_P, _T], *arguments: _P.args, **named: _P.kwa
         with contextlib.suppress(VoxgenderError, OSError):
             await working
         raise
+
+
+def make_private(path: Path) -> None:
+    """Make a file, where there is none, that only the service's user may read.
+
+    Raises:
+        OSError: Where it cannot be made.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from limits.storage.base import MovingWindowSupport, Storage
 
+from voxgender.app.disk import make_private
 from voxgender.app.postgres_url import is_postgres, without_postgres
 from voxgender.app.settings import Settings
 
@@ -213,6 +214,7 @@ class SqliteWindows(RateWindows[sqlite3.Connection]):
             return file.execute("DELETE FROM hit").rowcount
 
     def _connect(self) -> sqlite3.Connection:
+        make_private(self._path)
         connection = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             for statement in _SCHEMA:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
+from voxgender.app.disk import make_private
 from voxgender.app.group_writer import GroupWriter
 from voxgender.app.job import Job, NewJob
 from voxgender.app.key import ApiKey, read_key
@@ -110,6 +111,7 @@ class SqliteStore:
         """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_private(self._path)  # SQLite gives its other files the same mode
             turn = Turn(self._path.with_name(self._path.name + "-turn"))
             with turn, closing(self._connect()) as first:
                 prepare(first)

@@ -46,7 +46,7 @@ def command(ctx: click.Context, store_url: str | None) -> None:
 @click.option("--rate-limit", metavar="LIMIT", help='Requests that may be sent with it, like "100 per minute".')
 @click.option("--voiceprints", type=click.IntRange(min=0), metavar="N", help="Most voiceprints in a period.")
 @click.option("--audio-s", type=click.FloatRange(min=0), metavar="S", help="Most seconds of audio in a period.")
-@click.option("--period", type=click.Choice(get_args(Period)), default="month", show_default=True)
+@click.option("--period", type=click.Choice(get_args(Period)), help="Of the two before.  [default: month]")
 @click.option(
     "--expires", type=click.DateTime(("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S")), help="Moment (UTC) from which it is of no use."
 )
@@ -56,19 +56,24 @@ def add(
     rate_limit: str | None,
     voiceprints: int | None,
     audio_s: float | None,
-    period: str,
+    period: str | None,
     expires: dt.datetime | None,
 ) -> None:
     """Make a key called NAME and print it: this once, it is kept nowhere."""
     capacity = None
     if voiceprints is not None or audio_s is not None:
-        capacity = Capacity(cast(Period, period), voiceprints, audio_s)
+        capacity = Capacity(cast(Period, period or "month"), voiceprints, audio_s)
+    elif period is not None:
+        raise click.UsageError("--period is of no use without --voiceprints or --audio-s")
     ends_s = None if expires is None else expires.replace(tzinfo=dt.UTC).timestamp()
     if audio_s is not None and not math.isfinite(audio_s):
         raise click.BadParameter(f"{audio_s} is no number of seconds", param_hint="--audio-s")
     if rate_limit is not None and not is_rate_limit(rate_limit):
         raise click.BadParameter(f"{rate_limit!r} {RATE_LIMIT_REASON}", param_hint="--rate-limit")
-    key, text = new_key(name, time.time(), ends_s, rate_limit, capacity)
+    now_s = time.time()
+    if ends_s is not None and ends_s <= now_s:
+        raise click.BadParameter(f"{expires:%Y-%m-%d} is over", param_hint="--expires")
+    key, text = new_key(name, now_s, ends_s, rate_limit, capacity)
     _with_store(store_url, lambda store: store.add_key(key))
     click.echo(text)
 
