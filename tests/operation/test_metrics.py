@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -19,6 +21,10 @@ from operation.workload import EXTRACTION, FILE_NAME, GENDER, SPEECH_S, Used, en
 from recordings import call
 from rpc.stubs import Endless, of_voiceprints, stubs_of
 from serving import PATH, ServerProcess, running_server, voiceprint_text
+from voxgender.app.metrics import State
+from voxgender.app.metrics_folder import FILE_BYTES
+from voxgender.app.scrape import look
+from voxgender.app.store import QueueState, StoreUsage
 from voxgender.core.base64 import decode_base64
 
 OF_VOICEPRINTS, OF_MEDIA = PATH.rpartition("/")[2], GENDER.rpartition("/")[2]
@@ -124,6 +130,51 @@ def test_no_label_holds_what_a_client_chose(used: Used) -> None:
     for secret in (FILE_NAME, "secret-path", "127.0.0.1", *used.voiceprints):
         assert secret not in page
     assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-", page), "an id"
+
+
+def test_a_method_that_a_path_does_not_know_is_told_as_another_one(tmp_path: Path) -> None:
+    with running_server(tmp_path) as client:
+        for method in ("PROPFIND", "MKCOL", "LOCK"):
+            assert client.request(method, PATH).status_code == 405
+        page = client.get("/metrics").text
+    assert "PROPFIND" not in page
+    assert "LOCK" not in page
+
+
+def test_the_files_of_the_counts_have_their_room_before_anything_is_counted(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from voxgender.app.metrics_folder import count_in;"
+        "count_in(Path(sys.argv[1]), 'serve0'); import voxgender.app.metrics"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, timeout=60)
+    files = list(tmp_path.iterdir())
+    assert {path.name for path in files} == {f"{kind}_serve0.db" for kind in ("counter", "histogram", "gauge_livesum")}
+    for path in files:
+        assert path.stat().st_blocks * 512 >= FILE_BYTES <= path.stat().st_size
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_all_that_is_looked_up_is_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Waiting:
+        """A store that tells of the one when it is asked for the other."""
+
+        def __init__(self) -> None:
+            self.is_asked = asyncio.Event()
+
+        async def queue(self) -> QueueState:
+            await self.is_asked.wait()
+            return QueueState(1, 2, 3.0)
+
+        async def usage(self) -> StoreUsage:
+            self.is_asked.set()
+            return StoreUsage(1, 2, 3)
+
+    async def run() -> State:
+        return await look(Waiting(), Mock(used_bytes=lambda: 5, capacity_bytes=7), None, "ge2e-2")  # type: ignore[arg-type]
+
+    state = asyncio.run(run())
+    assert state.queue == (1, 2, 3.0)
+    assert state.is_ready is None
 
 
 def test_no_count_falls_when_a_worker_dies_and_its_open_streams_are_forgotten(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from serving import PATH, START_S, ServerProcess, running_server, voiceprint_tex
 from voxgender.app import readiness
 from voxgender.app.readiness import Readiness
 from voxgender.app.store import QueueState, StoreUsage
+from voxgender.serving.server import SAME_S
 
 __all__ = ["postgres_server"]
 
@@ -85,13 +86,15 @@ def test_a_store_that_is_gone_makes_it_not_ready_until_it_is_back(
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_server_that_drains_says_that_it_is_not_ready_and_still_answers(tmp_path: Path, workers: int) -> None:
     server = ServerProcess(tmp_path, workers=workers, extractors=0, **{"drain-s": 6})
-    server.process.send_signal(signal.SIGTERM)
+    for _ in range(2):  # as it comes to all processes of a group, and to the workers once more
+        server.process.send_signal(signal.SIGTERM)
     told = answer_when(server.client, lambda answer: answer.status_code == 503)
     assert told.json()["checks"] == {"service": {"state": "failed", "told": "is stopping"}}
     assert told.headers["retry-after"] == "1"
     assert server.client.get("/livez").status_code == 200
     assert server.client.post(PATH, json={"voiceprints": [voiceprint_text()]}).status_code == 202
     if workers == 1:
+        time.sleep(SAME_S)
         server.process.send_signal(signal.SIGTERM)  # the second one leaves no more time for it
     assert server.process.wait(START_S) == 0
     server.client.close()
@@ -135,3 +138,11 @@ def test_a_store_that_hangs_is_not_waited_for_and_all_who_ask_share_one_look(mon
     checks = asyncio.run(run())
     assert asked == 1
     assert {check["store"].told for check in checks} == {"does not answer"}
+
+
+def test_a_store_whose_file_was_deleted_is_told(tmp_path: Path) -> None:
+    with running_server(tmp_path) as client:
+        answer_when(client, lambda answer: answer.status_code == 200)
+        (tmp_path / "tasks.db").unlink()
+        told = answer_when(client, lambda answer: answer.status_code == 503).json()
+    assert told["checks"]["store"]["state"] == "failed"

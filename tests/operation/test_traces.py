@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import subprocess
 import sys
 import threading
@@ -163,6 +164,20 @@ def test_a_collector_that_is_gone_keeps_nobody_waiting(tmp_path: Path) -> None:
         posts = [threads.submit(server.client.post, PATH, json={"voiceprints": [voiceprint_text()]}) for _ in range(20)]
         assert {post.result().status_code for post in posts} == {202}
     assert server.stop() == 0
+
+
+def test_a_collector_that_takes_spans_and_says_nothing_does_not_keep_a_service_from_ending(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("voxgender.app.traces.EXPORT_S", 600.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        traces = traces_of(load_settings(otlp_endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}"))
+        for _ in range(1500):
+            with traces.span("score"):
+                pass
+        traces.close()  # or the time limit of the test ends it
+        connection, _ = silent.accept()
+        connection.close()
 
 
 def test_without_an_endpoint_nothing_of_the_library_is_imported() -> None:

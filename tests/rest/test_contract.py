@@ -456,12 +456,14 @@ def test_500_has_the_same_body_and_tells_nothing_of_what_happened(
     assert "secret" not in answer.text
 
 
-def test_500_where_the_store_is_broken_and_readiness_says_so(tmp_path: Path) -> None:
+def test_503_where_the_store_is_broken_and_readiness_says_so(tmp_path: Path) -> None:
     with running_server(tmp_path) as client:
         location = post(client, GOOD).headers["location"]
         for name in ("tasks.db", "tasks.db-wal"):
             (tmp_path / name).write_bytes(b"\0" * 100_000)
-        check_error(client.get(location), 500, "internal", "Internal error.")
+        refused = client.get(location)
+        check_error(refused, 503, "internal", "The service cannot take requests now.")
+        assert refused.headers["retry-after"] == "1"
         until_s = time.monotonic() + 30
         while (told := client.get("/readyz")).status_code == 200 and time.monotonic() < until_s:
             time.sleep(0.05)  # an answer holds for a second

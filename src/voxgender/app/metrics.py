@@ -181,7 +181,7 @@ class State:
     """What is the case now. A part is None where nobody could tell in time.
 
     Attributes:
-        is_ready: Whether requests are taken.
+        is_ready: Whether requests are taken; None where none ever are.
         models: The loaded models' ids.
         queue: Jobs that wait, jobs that are worked on, and the seconds since the oldest that waits was stored.
         store: Tasks, the bytes that they take up, and the most that they may.
@@ -189,7 +189,7 @@ class State:
         licence: None as well where there is none.
     """
 
-    is_ready: bool
+    is_ready: bool | None
     models: str
     queue: tuple[int, int, float] | None
     store: tuple[int, int, int] | None
@@ -244,7 +244,8 @@ class _Now(Collector):
         build = GaugeMetricFamily("voxgender_build_info", "What runs.", labels=["version", "python", "models"])
         build.add_metric([__version__, platform.python_version(), state.models], 1)
         yield build
-        yield _gauge("voxgender_ready", "Whether requests are taken (1) or not (0).", float(state.is_ready))
+        if state.is_ready is not None:
+            yield _gauge("voxgender_ready", "Whether requests are taken (1) or not (0).", float(state.is_ready))
         yield _gauge("voxgender_store_up", "Whether the store answered (1) or not (0).", float(state.store is not None))
         if state.queue is not None:
             waiting, running, oldest_s = state.queue

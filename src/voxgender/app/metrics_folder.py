@@ -20,7 +20,7 @@ from typing import Final
 
 import structlog
 
-from voxgender.app.disk import lock_now
+from voxgender.app.disk import lock_now, make_private
 from voxgender.core.errors import SettingsError
 
 _VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -30,6 +30,10 @@ _PREFIX: Final = "voxgender-metrics-"
 _NEW_S: Final = 60.0
 """A folder that is younger may be one whose service has not marked it yet."""
 _METRICS: Final = "voxgender.app.metrics"
+FILE_BYTES: Final = 1024**2
+"""Room of one file of a place: some thousand counts."""
+_KINDS: Final = ("counter", "histogram", "gauge_livesum")
+"""The library's names of its files, by the kinds of metrics that :mod:`voxgender.app.metrics` has."""
 
 _joined: Path | None = None
 
@@ -87,12 +91,26 @@ def count_in(folder: Path | None, place: str) -> None:
         # Its metrics count in memory already, as in a program that has begun something else before it serves.
         log.debug("metrics are of this process alone")
         return
+    try:
+        _fill(folder, place)
+    except OSError as error:
+        log.warning("metrics are of each process alone, because their folder cannot be used", error=error.strerror)
+        return
     global _joined
     _joined = folder
     os.environ[_VARIABLE] = str(folder)
     from prometheus_client import values
 
     values.ValueClass = values.MultiProcessValue(lambda: place)  # type: ignore[no-untyped-call]
+
+
+def _fill(folder: Path, place: str) -> None:
+    """Make a place's files with room for all that it counts: where a disk is full, a write into a map kills."""
+    for kind in _KINDS:
+        path = folder / f"{kind}_{place}.db"
+        if not path.exists():
+            make_private(path)
+            path.write_bytes(bytes(FILE_BYTES))
 
 
 def joined_folder() -> Path | None:

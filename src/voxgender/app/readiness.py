@@ -12,6 +12,7 @@ import structlog
 
 from voxgender.app.spool import Spool
 from voxgender.app.store import Store
+from voxgender.app.waiting import within
 from voxgender.core.errors import VoxgenderError
 
 LOOK_S: Final = 2.0
@@ -76,10 +77,9 @@ class Readiness:
 
     async def _check_store(self) -> tuple[Check, Check]:
         try:
-            async with asyncio.timeout(LOOK_S):
-                usage, queue = await self._store.usage(), await self._store.queue()
+            usage, queue = await within(LOOK_S, asyncio.gather(self._store.usage(), self._store.queue()))
         except (VoxgenderError, TimeoutError) as error:
-            log.warning("store does not answer", error=str(error) or f"not within {LOOK_S:g} s")
+            log.warning("store does not answer", error=str(error))
             return Check("failed", "does not answer"), Check("warning", "nobody knows, as the store does not answer")
         share = usage.stored_bytes / usage.capacity_bytes
         store = Check("ok" if share < 1 else "warning", f"answers; {share:.0%} of its capacity is used")
@@ -90,10 +90,9 @@ class Readiness:
 
     async def _check_disk(self) -> Check:
         try:
-            async with asyncio.timeout(LOOK_S):
-                free_bytes = await asyncio.to_thread(self._spool.free_bytes)
+            free_bytes = await within(LOOK_S, asyncio.to_thread(self._spool.free_bytes))
         except (VoxgenderError, TimeoutError) as error:
-            log.warning("spool cannot be used", error=str(error) or f"not within {LOOK_S:g} s")
+            log.warning("spool cannot be used", error=str(error))
             return Check("failed", "the spool cannot be used")
         if free_bytes < MIN_FREE_BYTES:
             return Check("failed", f"{free_bytes // 1024**2} MiB are free, less than {MIN_FREE_BYTES // 1024**2} MiB")

@@ -116,6 +116,7 @@ class SqliteStore:
             with turn, closing(self._connect()) as first:
                 prepare(first)
                 (self.store_id,) = first.execute("SELECT store_id FROM identity").fetchone()
+            self._file = _identity(self._path)
             self._reader = self._connect()
             self._reader.execute("PRAGMA query_only = ON")
             self._reader.execute(f"PRAGMA busy_timeout = {READ_WAIT_MS}")
@@ -296,6 +297,8 @@ class SqliteStore:
     async def usage(self) -> StoreUsage:
         """Return how full the store is."""
         totals = dict(self._read("SELECT name, amount FROM total", ()))
+        if _identity(self._path) != self._file:
+            raise StoreUnavailableError("the task store's file was deleted or replaced; start the service again")
         return StoreUsage(totals["tasks"], totals["stored_bytes"], self._capacity_bytes)
 
     async def queue(self) -> QueueState:
@@ -365,6 +368,15 @@ class SqliteStore:
                 )
             used_bytes -= freed_bytes
         return used_bytes
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one of its name; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _row(task: Task, decision: Decision, submission: Submission | None) -> _Row:

@@ -52,7 +52,7 @@ async def work(settings: Settings) -> None:
         log.info("waiting for jobs", extractors=extractors_of(settings))
         # What works beside a server is told by that.
         port = settings.metrics_port if multiprocessing.parent_process() is None else None
-        async with metrics_answered(settings.host, port, lambda: look(store, spool, licence, models, is_ready=True)):
+        async with metrics_answered(settings.host, port, lambda: look(store, spool, licence, models)):
             await worker.run()
     finally:
         await store.close()

@@ -22,6 +22,7 @@ from voxgender.core.errors import (
     RequestInvalidError,
     RequestValidationError,
     StorageFullError,
+    StoreUnavailableError,
     TaskNotFoundError,
     VoiceprintListError,
     VoxgenderError,
@@ -56,6 +57,7 @@ TABLE: Final[Mapping[type[VoxgenderError], tuple[int, str, str]]] = {
     VoiceprintListError: (422, "request.validation-error", "Request validation error."),
     RateLimitError: (429, "request.rate-limit-exceeded", "Rate limit exceeded."),
     StorageFullError: (507, "storage.capacity-exceeded", "Storage capacity exceeded."),
+    StoreUnavailableError: (503, "internal", "The service cannot take requests now."),
     VoxgenderError: (500, "internal", "Internal error."),
 }
 
@@ -123,6 +125,8 @@ def _parameter_message(error: Mapping[str, Any]) -> str:
 
 
 def _headers(error: VoxgenderError) -> dict[str, str]:
+    if isinstance(error, StoreUnavailableError):
+        return dict(RETRY_SOON)
     if not isinstance(error, RateLimitError):
         return {}
     window = rate_headers(error.limit, error.remaining, error.reset_s)

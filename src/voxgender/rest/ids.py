@@ -99,8 +99,10 @@ class RequestIds:
             await error_body(500, "internal", "Internal error.")(scope, body.receive, send_with_ids)
         duration_s, path = time.perf_counter() - began_s, _path(scope)
         log.info("request", method=scope["method"], path=path, status=status, duration_ms=round(duration_s * 1000, 3))
-        # On the way to nowhere a client may choose among all methods that there are.
-        operation = path if path == UNKNOWN else f"{scope['method']} {path}"
+        # A client may choose among all methods that there are; told are those that the path knows.
+        methods = getattr(scope.get("route"), "methods", None) or ()
+        method = scope["method"] if scope["method"] in methods else "other"
+        operation = path if path == UNKNOWN else f"{method} {path}"
         count_request("rest", operation, str(status), duration_s)
         span.tell(operation, str(status), is_error=status >= 500)
 

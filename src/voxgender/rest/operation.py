@@ -24,9 +24,8 @@ async def metrics(request: Request) -> Response:
     """Tell the metrics in the format of Prometheus, or in that of OpenMetrics where the client asks for it."""
     service = service_of(request)
     models = ",".join(sorted(service.scorer.heads))
-    state = await look(
-        service.store, service.spool, service.admission.licence, models, is_ready=await service.readiness.is_ready()
-    )
+    is_ready = await service.readiness.is_ready()
+    state = await look(service.store, service.spool, service.admission.licence, models, is_ready)
     # In a thread, so that requests have their turn while the files of many processes are added up.
     body, media_type = await asyncio.to_thread(page, state, request.headers.get("accept", ""))
     return Response(body, headers={"content-type": media_type, "cache-control": "no-store"})

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
@@ -22,6 +23,8 @@ from voxgender.web.routes import page_routes
 
 SWITCH_S: Final = 0.0005
 """Longest time that a thread keeps the interpreter from another one; Python's own is ten times as long."""
+SAME_S: Final = 1.0
+"""Signals that come so shortly one after the other are one."""
 TRIM_S: Final = 10.0
 """Seconds between two looks whether memory is to be given back."""
 
@@ -55,6 +58,7 @@ class Server:
         self._rpc = None if rpc_address is None else RpcServer(service, rpc_address)
         self._on_stopping = on_stopping
         self._drain_s = service.settings.drain_s
+        self._signal_s = -SAME_S
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def serve(self) -> None:
@@ -110,6 +114,10 @@ class Server:
 
     def _take_signal(self, number: int, _: FrameType | None) -> None:
         """Stop; where there is time for it, only once those who send requests know that no more are to come."""
+        now_s = time.monotonic()
+        if now_s - self._signal_s < SAME_S:
+            return  # to a group of processes it comes twice, by itself and from the one that watches over the others
+        self._signal_s = now_s
         drain_s, self._drain_s = self._drain_s, 0.0
         if self._loop is not None and drain_s:
             self._service.begin_to_stop()
