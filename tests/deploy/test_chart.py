@@ -109,6 +109,8 @@ def test_several_servers_without_a_database_are_refused_with_the_remedy(server: 
         {"replicas": 2},
         {"server": {"replicas": "two"}},
         {"settings": {"STORE_URL": "sqlite:///x"}},
+        {"settings": {"METRICS_PORT": 9200}},
+        {"settings": {"DRAIN_S": 0}},
         {"settings": {"rate_limit": "1 per second"}},
         {"image": {"digest": "latest"}},
     ],
@@ -148,6 +150,8 @@ def test_each_selector_finds_the_pods_that_it_is_for_and_no_others() -> None:
             assert found(thing["spec"]["selector"]["matchLabels"]) == {name}
         if thing["kind"] == "NetworkPolicy":
             assert found(thing["spec"]["podSelector"]["matchLabels"]) == {name}
+        if thing["kind"] == "PodMonitor":
+            assert found(thing["spec"]["selector"]["matchLabels"]) == {name} == {"demo-voxgender-worker"}
         if thing["kind"] == "ServiceMonitor":
             assert (
                 thing["spec"]["selector"]["matchLabels"].items()
@@ -171,10 +175,45 @@ def test_ports_are_those_of_the_settings_by_name_and_number() -> None:
 def test_a_pod_has_the_time_that_a_service_takes_to_end() -> None:
     for workload in (the("StatefulSet", {}), the("Deployment", DATABASE, "-worker")):
         pod = workload["spec"]["template"]["spec"]
-        assert pod["terminationGracePeriodSeconds"] >= 5 + DRAIN_S + SPARE_S
-        (container,) = pod["containers"]
-        hook = container.get("lifecycle", {}).get("preStop", {"exec": {"command": ["sleep", "0"]}})
-        assert int(hook["exec"]["command"][1]) + 15 < pod["terminationGracePeriodSeconds"]
+        drain_s = float(environment(workload).get("VOXGENDER_DRAIN_S", 0))
+        assert pod["terminationGracePeriodSeconds"] > drain_s + max(15, DRAIN_S + SPARE_S)
+
+
+def test_a_server_that_is_to_end_answers_until_others_have_learnt_to_send_elsewhere() -> None:
+    server = the("StatefulSet", {})
+    (container,) = server["spec"]["template"]["spec"]["containers"]
+    assert float(environment(server)["VOXGENDER_DRAIN_S"]) >= container["readinessProbe"]["periodSeconds"]
+    assert "lifecycle" not in container
+
+
+def test_a_probe_sees_all_processes_of_a_server_that_has_the_charts_own_values() -> None:
+    for server in (the("StatefulSet", {}), the("Deployment", DATABASE, "-server")):
+        assert environment(server)["VOXGENDER_WORKERS"] == "1"
+
+
+def test_what_a_worker_counts_is_told_on_a_port_that_prometheus_and_a_probe_ask() -> None:
+    peers = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+    values = {**DATABASE, "serviceMonitor": {"enabled": True}, "networkPolicy": {"from": peers}}
+    worker = the("Deployment", values, "-worker")
+    (container,) = worker["spec"]["template"]["spec"]["containers"]
+    (port,) = container["ports"]
+    assert port["containerPort"] == int(environment(worker)["VOXGENDER_METRICS_PORT"])
+    assert environment(worker)["VOXGENDER_HOST"] == "0.0.0.0"
+    assert container["livenessProbe"]["httpGet"] == {"path": "/metrics", "port": port["name"]}
+    (endpoint,) = the("PodMonitor", values)["spec"]["podMetricsEndpoints"]
+    assert (endpoint["port"], endpoint["path"]) == (port["name"], "/metrics")
+    policy = the("NetworkPolicy", values, "-worker")["spec"]
+    assert policy["ingress"] == [{"ports": [{"port": port["name"]}], "from": peers}]
+
+
+def test_a_monitor_is_made_for_what_there_is_where_it_is_asked_for() -> None:
+    def monitors(values: dict[str, Any]) -> set[str]:
+        return {thing["kind"] for thing in manifests(values)} & {"ServiceMonitor", "PodMonitor"}
+
+    asked = {"serviceMonitor": {"enabled": True}}
+    assert monitors(DATABASE) == set()
+    assert monitors(asked) == monitors({**DATABASE, **asked, "worker": {"enabled": False}}) == {"ServiceMonitor"}
+    assert monitors({**DATABASE, **asked}) == {"ServiceMonitor", "PodMonitor"}
 
 
 def test_without_a_database_a_pod_can_reach_nobody() -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import subprocess
+import sys
 from typing import Any
 
 import pytest
+import yaml
 
-from deploy_files import DEPLOY, compose
+from deploy_files import DEPLOY, compose, image_environment
 from voxgender import __version__
+from voxgender.app.metrics import State
+from voxgender.app.metrics_port import metrics_answered
 from voxgender.app.settings import load_settings
 from voxgender.cli import COMMANDS
 
@@ -73,9 +80,40 @@ def test_the_published_ports_are_those_of_the_settings() -> None:
     assert inside == [settings.port, settings.grpc_port]
 
 
-def test_prometheus_asks_the_server_and_grafana_asks_prometheus() -> None:
-    settings = load_settings()
-    assert f'["server:{settings.port}"]' in (DEPLOY / "prometheus/prometheus.yml").read_text()
+def test_prometheus_asks_the_server_and_each_worker() -> None:
+    told = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())["scrape_configs"]
+    jobs = {job["job_name"]: job for job in told}
+    assert set(jobs) == {"voxgender", "voxgender-worker"}
+    assert {job["metrics_path"] for job in told} == {"/metrics"}
+    assert jobs["voxgender"]["static_configs"] == [{"targets": [f"server:{load_settings().port}"]}]
+    # One address of the name `worker` for each container of that service.
+    (found,) = jobs["voxgender-worker"]["dns_sd_configs"]
+    port = int(SERVICES["worker"]["environment"]["VOXGENDER_METRICS_PORT"])
+    assert (found["names"], found["type"], found["port"]) == (["worker"], "A", port)
+    assert set(SERVICES["worker"]["networks"]) <= set(SERVICES["prometheus"]["networks"])
+    assert image_environment()["VOXGENDER_HOST"] == "0.0.0.0"
+
+
+def test_a_worker_is_healthy_while_it_tells_its_metrics() -> None:
+    kind, python, *command = SERVICES["worker"]["healthcheck"]["test"]
+    assert (kind, python) == ("CMD", "python")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    check = [sys.executable, *(word.replace("9100", str(port)) for word in command)]
+    assert str(port) in check[-1]
+
+    async def state() -> State:
+        return State(True, "", None, None, None, None)
+
+    async def ask() -> int:
+        async with metrics_answered("127.0.0.1", port, state):
+            return (await asyncio.to_thread(subprocess.run, check, check=False)).returncode
+
+    assert asyncio.run(ask()) == 0
+    assert subprocess.run(check, stderr=subprocess.DEVNULL, check=False).returncode != 0
+
+
+def test_grafana_asks_prometheus() -> None:
     source = (DEPLOY / "grafana/provisioning/datasources/prometheus.yaml").read_text()
     assert "http://prometheus:9090" in source
     path = "/etc/grafana/dashboards"

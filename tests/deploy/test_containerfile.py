@@ -59,6 +59,10 @@ def test_the_extras_exist() -> None:
     assert set(build_argument("EXTRAS").split(",")) <= set(PROJECT["optional-dependencies"])
 
 
+def test_the_image_can_do_all_that_its_settings_and_the_chart_speak_of() -> None:
+    assert {"media", "otel", "postgres"} <= set(build_argument("EXTRAS").split(","))
+
+
 def test_the_last_stage_runs_nothing_that_installs_and_starts_as_a_user_by_number() -> None:
     runs = " ".join(told for name, told in last_stage() if name == "RUN")
     assert [word for word in ("pip", "apt-get", "gcc", "curl") if word in runs] == []

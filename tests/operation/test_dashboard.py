@@ -61,7 +61,7 @@ def test_a_query_asks_for_metrics_and_labels_that_exist(query: str, known: dict[
     for name, matchers in selectors:
         assert name in known
         asked = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", matchers))
-        assert asked - {"instance"} <= known[name]
+        assert asked - {"instance", "job"} <= known[name]
     for grouping in re.findall(r"by \(([^)]*)\)", query):
         asked = {label.strip() for label in grouping.split(",")} - {"instance"}
         assert asked <= set().union(*(known[name] for name, _ in selectors))
