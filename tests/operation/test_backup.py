@@ -10,8 +10,10 @@ import subprocess
 import sys
 import tarfile
 import threading
+import uuid
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -97,7 +99,7 @@ def test_what_was_accepted_before_a_backup_under_load_is_there_after_a_restore_e
         server.kill()
     assert made.returncode == 0, made.stderr
     assert stat.S_IMODE((tmp_path / "backup.tar").stat().st_mode) == 0o600
-    assert not list((first / "tasks.db-media").glob(".backup-*"))
+    assert not list((first / "tasks.db-media").glob(".voxgender-*"))
 
     restored = cli("restore", tmp_path / "backup.tar", f"--store-url=sqlite:///{second}/tasks.db")
     assert restored.returncode == 0, restored.stderr
@@ -124,18 +126,18 @@ def test_a_store_in_use_is_not_restored_over_not_even_by_force(small: Path, tmp_
 def test_tasks_are_replaced_only_by_force_and_the_licence_use_never_falls(small: Path, tmp_path: Path) -> None:
     with running_server(tmp_path, licence_file=licence_file(tmp_path)) as client:
         kept = client.post(PATH, json={"voiceprints": [voiceprint_text()] * 9}).headers["location"]
-    with pytest.raises(BackupError, match="holds 1 tasks; restore to another place"):
+    with pytest.raises(BackupError, match="holds 1 tasks and 0 keys; restore to another place"):
         restore(small, place(tmp_path))
     with running_server(tmp_path) as client:
         assert client.get(kept).status_code == 200
-    assert restore(small, place(tmp_path), replaces=True).tasks == 3
+    assert restore(small, place(tmp_path), replaces=True).contents.tasks == 3
     assert used(tmp_path / "tasks.db") == 9
     with running_server(tmp_path) as client:
         assert client.get(kept).status_code == 404
 
 
 def test_a_restored_store_has_its_recordings_and_takes_its_spool(small: Path, tmp_path: Path) -> None:
-    contents = restore(small, place(tmp_path))
+    contents = restore(small, place(tmp_path)).contents
     assert (contents.tasks, contents.recordings) == (3, 1)
     (media,) = (tmp_path / "tasks.db-media").glob("*.media")
     assert media.read_bytes() == SHORT
@@ -224,3 +226,78 @@ def test_a_backup_of_a_later_version_is_refused_by_its_version(small: Path, tmp_
             target.addfile(member, io.BytesIO(content))
     with pytest.raises(BackupError, match="later voxgender"):
         restore(later, place(tmp_path))
+
+
+def sql(path: Path, query: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_a_backup_of_any_number_of_waiting_recordings_can_be_restored(small: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    restore(small, place(first))
+    with closing(sqlite3.connect(first / "tasks.db")) as connection, connection:
+        for number in range(600):
+            task_id = uuid.UUID(int=number)
+            (first / "tasks.db-media" / f"{task_id}.media").write_bytes(b"%d" % number)
+            connection.execute(
+                "INSERT INTO job (task_id, options, tries, hold, held_until_s)"
+                " SELECT ?, options, tries, hold, held_until_s FROM job LIMIT 1",
+                (task_id.bytes,),
+            )
+    assert back_up(place(first), tmp_path / "backup.tar").recordings == 601
+    assert restore(tmp_path / "backup.tar", place(second)).contents.recordings == 601
+    assert (second / "tasks.db-media" / f"{uuid.UUID(int=599)}.media").read_bytes() == b"599"
+
+
+def test_what_a_store_that_is_gone_has_left_does_not_get_into_the_restored_one(small: Path, tmp_path: Path) -> None:
+    # A crash leaves a log with content; then somebody deletes the store, but not the log.
+    restore(small, place(tmp_path / "other"))
+    with closing(sqlite3.connect(tmp_path / "other" / "tasks.db")) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("DELETE FROM task")
+        connection.execute("VACUUM")
+        connection.commit()
+        log = (tmp_path / "other" / "tasks.db-wal").read_bytes()
+    assert log
+    for suffix in ("-wal", "-shm", "-journal"):
+        (tmp_path / f"tasks.db{suffix}").write_bytes(log if suffix == "-wal" else b"")
+    restore(small, place(tmp_path))
+    assert sql(tmp_path / "tasks.db", "PRAGMA integrity_check") == [("ok",)]
+    assert sql(tmp_path / "tasks.db", "SELECT count(*) FROM task") == [(3,)]
+
+
+def test_keys_are_replaced_only_by_force_and_the_command_tells_which_open_again(tmp_path: Path) -> None:
+    store = f"--store-url=sqlite:///{tmp_path}/tasks.db"
+
+    def add(name: str) -> str:
+        before = set(ids())
+        assert cli("keys", store, "add", name).returncode == 0
+        (added,) = set(ids()) - before
+        return added
+
+    def ids() -> list[str]:
+        rows = sql(tmp_path / "tasks.db", "SELECT key_id FROM api_key") if (tmp_path / "tasks.db").exists() else []
+        return [key_id for (key_id,) in rows]
+
+    removed, kept = add("removed"), add("kept")
+    assert cli("backup", tmp_path / "backup.tar", store).returncode == 0
+    assert cli("keys", store, "remove", removed).returncode == 0
+    late = add("late")
+
+    refused = cli("restore", tmp_path / "backup.tar", store)
+    assert refused.returncode == 1
+    assert "holds 0 tasks and 2 keys" in refused.stderr
+    assert set(ids()) == {kept, late}
+
+    done = cli("restore", tmp_path / "backup.tar", store, "--replace")
+    assert done.returncode == 0, done.stderr
+    assert set(ids()) == {kept, removed}
+    lines = done.stdout.splitlines()
+    assert lines[0].endswith("0 tasks, 0 recordings, 2 keys")
+    assert "Remove again those that were removed since: voxgender keys remove ID" in lines[1]
+    assert lines[2:] == [
+        f"1 keys that the replaced store did not hold: {removed}",
+        f"1 keys of the replaced store are gone: {late}",
+    ]
