@@ -25,6 +25,8 @@ from recordings import recording, voice
 from serving import PATH, ServerProcess, running_server, voiceprint_text
 from voxgender.app.backup import StorePlace, back_up
 from voxgender.app.restore import restore
+from voxgender.app.scratch import scratch
+from voxgender.app.spool import Spool
 from voxgender.core.errors import BackupError
 
 SHORT = recording(voice("male", 1.0))
@@ -36,6 +38,50 @@ def place(folder: Path) -> StorePlace:
 
 def cli(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "voxgender", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+KILLED_EVERYWHERE = """
+import os, shutil, sys
+from pathlib import Path
+from voxgender.app.backup import StorePlace
+from voxgender.app.restore import restore
+
+backup, old, folder = map(Path, sys.argv[1:])
+changes = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "open"}
+for moment in range(1, 1000):
+    place = folder / str(moment)
+    shutil.copytree(old, place)
+    child = os.fork()
+    if not child:
+        left = moment
+        def hook(event, arguments):
+            global left
+            if event in changes:
+                left -= 1
+                if not left:
+                    os._exit(9)
+        sys.addaudithook(hook)
+        restore(backup, StorePlace(place / "tasks.db", place / "tasks.db-media"), replaces=True)
+        os._exit(0)
+    if not os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+        break
+"""
+"""Restores again and again to a copy of a place, and is killed at each next change of the file system."""
+
+KILLED_BACKUP = """
+import os, sys
+from pathlib import Path
+from voxgender.app import backup
+
+backup._pack = lambda *_: os._exit(9)
+folder = Path(sys.argv[1])
+backup.back_up(backup.StorePlace(folder / "tasks.db", folder / "tasks.db-media"), folder / "backup.tar")
+"""
+
+
+def python(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", script, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -257,7 +303,6 @@ def test_what_a_store_that_is_gone_has_left_does_not_get_into_the_restored_one(s
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute("DELETE FROM task")
-        connection.execute("VACUUM")
         connection.commit()
         log = (tmp_path / "other" / "tasks.db-wal").read_bytes()
     assert log
@@ -301,3 +346,56 @@ def test_keys_are_replaced_only_by_force_and_the_command_tells_which_open_again(
         f"1 keys that the replaced store did not hold: {removed}",
         f"1 keys of the replaced store are gone: {late}",
     ]
+
+
+def test_a_restore_killed_at_any_moment_leaves_one_store_or_the_other_with_its_recordings(
+    small: Path, tmp_path: Path
+) -> None:
+    old, killed = tmp_path / "old", tmp_path / "killed"
+    old.mkdir()
+    with running_server(old, extractors=0) as client:
+        for _ in range(2):
+            assert client.post(GENDER, files={"file": ("a", SHORT)}).status_code == 202
+    done = python(KILLED_EVERYWHERE, small, old, killed)
+    assert done.returncode == 0, done.stderr
+    found = []
+    for moment in sorted(int(path.name) for path in killed.iterdir()):
+        there = place(killed / str(moment))
+        ((store_id,),) = sql(there.path, "SELECT store_id FROM identity")
+        tasks = sql(there.path, "SELECT task_id FROM job")
+        assert sql(there.path, "PRAGMA integrity_check") == [("ok",)]
+        for (task_id,) in tasks:
+            assert (there.spool / f"{uuid.UUID(bytes=task_id)}.media").read_bytes() == SHORT
+        Spool(there.spool, 10**9, 10**9).open(store_id)  # it is not another store's
+        found.append(len(tasks))
+    assert set(found) == {1, 2}
+    assert found == sorted(found, reverse=True)
+    assert len(list((killed / str(len(found)) / "tasks.db-media").glob("*.media"))) == 1
+
+
+def test_what_killed_backups_and_restores_have_left_is_deleted_by_the_next_but_not_what_is_in_use(
+    small: Path, tmp_path: Path
+) -> None:
+    restore(small, place(tmp_path))
+    assert python(KILLED_BACKUP, tmp_path).returncode == 9
+    left = list(tmp_path.glob("**/.voxgender-backup-*"))
+    assert len(left) == 2
+    with scratch(tmp_path, "restore") as used_here:
+        back_up(place(tmp_path), tmp_path / "backup.tar")
+        assert used_here.exists()
+    assert not list(tmp_path.glob("**/.voxgender-*"))
+
+    (tmp_path / "backup.tar").unlink()
+    assert python(KILLED_BACKUP, tmp_path).returncode == 9
+    assert len(list(tmp_path.glob("**/.voxgender-backup-*"))) == 2
+    restore(small, place(tmp_path), replaces=True)
+    assert not list(tmp_path.glob("**/.voxgender-*"))
+
+
+def test_a_folder_of_our_name_that_is_a_link_is_left_alone(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "letter").write_text("dear")
+    (tmp_path / ".voxgender-backup-x").symlink_to(mine)
+    with scratch(tmp_path, "backup"):
+        assert [path.name for path in mine.iterdir()] == ["letter"]
