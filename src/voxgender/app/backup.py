@@ -1,7 +1,7 @@
 """A backup of a store in SQLite: one file, made while the service runs.
 
 The file is a tar archive: ``backup.json`` says what it is, ``store.db`` is the store as it was at one moment, with its
-tasks, results, keys and the licence's use, and ``media/`` holds the recordings of the tasks that were not finished then.
+tasks, results, keys and the licence's use, and ``media/`` holds the recordings of tasks that were not finished then.
 """
 
 from __future__ import annotations
