@@ -1,7 +1,7 @@
 """A backup of a store in SQLite: one file, made while the service runs.
 
 The file is a tar archive: ``backup.json`` says what it is, ``store.db`` is the store as it was at one moment, with its
-tasks, results and the licence's use, and ``media/`` holds the recordings of the tasks that were not finished then.
+tasks, results, keys and the licence's use, and ``media/`` holds the recordings of tasks that were not finished then.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ import contextlib
 import hashlib
 import io
 import os
-import shutil
 import sqlite3
 import tarfile
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -25,6 +23,7 @@ from uuid import UUID
 import msgspec
 
 from voxgender import __version__
+from voxgender.app.scratch import scratch
 from voxgender.app.sqlite_schema import APPLICATION_ID
 from voxgender.core.errors import BackupError
 
@@ -34,8 +33,6 @@ TRIES: Final = 5
 """So often the store is copied anew because a task of it ended, and its recording went, before that was kept."""
 WAIT_S: Final = 30.0
 """Longest wait for a store that somebody writes to."""
-_STALE_S: Final = 86_400.0
-"""What a backup that was killed has left in the spool for so long is deleted by the next one."""
 
 
 class Contents(msgspec.Struct, frozen=True):
@@ -91,15 +88,15 @@ def back_up(place: StorePlace, target: Path, *, replaces: bool = False) -> Conte
     if not place.path.is_file():
         raise BackupError(f"there is no store at {place.path}; name it by VOXGENDER_STORE_URL (--store-url)")
     try:
-        with tempfile.TemporaryDirectory(prefix=".voxgender-backup-", dir=target.absolute().parent) as folder:
-            copy = Path(folder) / "store.db"
+        with scratch(target.absolute().parent, "backup") as folder:
+            copy = folder / "store.db"
             with _kept_media(place.spool) as kept:
                 pending = _copy_with_media(place, copy, kept)
                 files = {"store.db": copy, **{f"media/{name}.media": kept / f"{name}.media" for name in pending}}
                 sums = {name: sha256_of(path) for name, path in files.items()}
                 schema, tasks = schema_of(copy), count_tasks(copy)
                 contents = Contents(FORMAT, __version__, schema, time.time(), tasks, len(pending), sums)
-                whole = Path(folder) / "whole"
+                whole = folder / "whole"
                 _pack(whole, contents, files)
             whole.replace(target)
             sync_folder(target.absolute().parent)
@@ -133,11 +130,8 @@ def _kept_media(spool: Path) -> Iterator[Path]:
     """Give a folder for second names of media, so that they stay until the end, whatever becomes of their tasks."""
     # In the spool, because a second name can only be on the same file system.
     spool.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for left in spool.glob(".backup-*"):
-        if time.time() - left.stat().st_mtime > _STALE_S:
-            shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=".backup-", dir=spool) as folder:
-        yield Path(folder)
+    with scratch(spool, "backup") as folder:
+        yield folder
 
 
 def _copy_with_media(place: StorePlace, copy: Path, kept: Path) -> list[UUID]:
@@ -204,6 +198,12 @@ def count_tasks(path: Path) -> int:
     with closing(sqlite3.connect(path)) as connection:
         (tasks,) = connection.execute("SELECT count(*) FROM task").fetchone()
     return int(tasks)
+
+
+def key_ids(connection: sqlite3.Connection) -> set[str]:
+    """Return the ids of the keys that a store holds; none where it is of before there were keys."""
+    (has_keys,) = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'api_key'").fetchone()
+    return {key_id for (key_id,) in connection.execute("SELECT key_id FROM api_key")} if has_keys else set()
 
 
 def sync_folder(folder: Path) -> None:

@@ -19,7 +19,7 @@ from voxgender.core.errors import BackupError
 @click.option("--spool-dir", metavar="FOLDER", help="The folder of its media [VOXGENDER_SPOOL_DIR].")
 @click.option("--replace", is_flag=True, help="Replace FILE, if there is one.")
 def command(file: Path, store_url: str | None, spool_dir: str | None, *, replace: bool) -> None:
-    """Write a backup of a store in SQLite to FILE: tasks, results, licence use, recordings that wait.
+    """Write a backup of a store in SQLite to FILE: tasks, results, keys, licence use, recordings that wait.
 
     The service may run meanwhile. FILE may hold voiceprints and recordings; nobody but its owner may read it.
     """
