@@ -120,16 +120,25 @@ class AsyncClient:
     async def _do(self, call: Call, jobs: Iterator[Job[T]]) -> AsyncGenerator[T, None]:
         """Yield what jobs come to, in order; as many as may be are under way."""
         under_way: deque[asyncio.Task[T]] = deque()
+        is_over = False
+        end: Exception | None = None
         try:
             while True:
-                while len(under_way) < self._session.parallel:
-                    job = await asyncio.to_thread(next, jobs, None)
+                while not is_over and len(under_way) < self._session.parallel:
+                    job = None
+                    try:
+                        job = await asyncio.to_thread(next, jobs, None)
+                    except Exception as error:  # noqa: BLE001 - what is under way is charged, so it is told before
+                        end = error
                     if job is None:
-                        break
-                    under_way.append(asyncio.create_task(self._whole(call, job)))
+                        is_over = True
+                    else:
+                        under_way.append(asyncio.create_task(self._whole(call, job)))
                 if not under_way:
-                    return
+                    break
                 yield await under_way.popleft()
+            if end is not None:
+                raise end
         finally:
             for task in under_way:
                 task.cancel()

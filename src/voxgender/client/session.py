@@ -143,13 +143,25 @@ class Work(Generic[T]):
         jobs: Made one by one.
         total: Items; None where only an iterator knows.
         progress: Whom to tell.
+        task_ttl_s: For how long the service keeps a result.
     """
 
     jobs: Iterator[Job[T]]
     total: int | None
     progress: Callable[[Progress], object] | None
+    task_ttl_s: float
     _done: int = 0
     _failed: int = 0
+
+    def parallel(self, most: int, start_s: float) -> int:
+        """Return how many tasks may be under way before the first is fetched.
+
+        Args:
+            most: Where there is time for them.
+            start_s: What it took to read and to start the last one. Where it takes long, as with a slow source, the
+                first result would be gone before the last task is started.
+        """
+        return most if most * start_s < self.task_ttl_s / 2 else 1
 
     def tell(self, items: int, failed: int = 0) -> None:
         """Tell that some more items are done."""
@@ -178,7 +190,7 @@ def identification(sources: Sources, options: IdentifyOptions, info: ServiceInfo
     jobs = identification_jobs(
         pieces(items, info.limits), query, options.get("media", MIXED), keeps_errors=on_error == "keep"
     )
-    return Work(jobs, total, options.get("progress"))
+    return Work(jobs, total, options.get("progress"), info.limits.task_ttl_s)
 
 
 def extraction(
@@ -188,7 +200,7 @@ def extraction(
     items = [sources] if isinstance(sources, str | Path | bytes) else sources
     total = len(items) if isinstance(items, list | tuple) else None
     jobs = extraction_jobs(recordings(items, info.limits), options.get("media", MIXED))
-    return Work(jobs, total, options.get("progress"))
+    return Work(jobs, total, options.get("progress"), info.limits.task_ttl_s)
 
 
 def checked_task(task: str) -> str:
