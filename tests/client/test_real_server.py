@@ -240,6 +240,36 @@ def test_what_cannot_be_read_ends_a_call_before_anything_of_it_is_sent(ask: Ask,
         ask("extract", bytes(MAX_FILE_BYTES + 1))
 
 
+@pytest.mark.parametrize("change", [lambda path: path.write_bytes(bytes(99_999)), lambda path: path.write_bytes(b"")])
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_a_file_that_changes_while_it_is_sent_is_an_error_of_its_item(
+    server: httpx.Client, tmp_path: Path, is_async: bool, change: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "growing.wav"
+    path.write_bytes(bytes(9_999))
+
+    def before(request: httpx.Request) -> None:
+        if "multipart" in request.headers.get("content-type", ""):
+            change(path)
+
+    async def before_async(request: httpx.Request) -> None:
+        before(request)
+
+    async def within() -> Results:
+        async with httpx.AsyncClient(event_hooks={"request": [before_async]}) as http:
+            return await AsyncClient(str(server.base_url), http=http).identify(sources, on_error="keep")
+
+    sources = [VOICEPRINTS[0], path, VOICEPRINTS[1]]
+    if is_async:
+        results = asyncio.run(within())
+    else:
+        with httpx.Client(event_hooks={"request": [before]}) as http:
+            results = Client(str(server.base_url), http=http).identify(sources, on_error="keep")
+    assert [str(error) for error in results.errors.values()] == [f"{path} has changed while it was sent"]
+    assert isinstance(results.errors[1], InputError)
+    assert told([results[0], results[2]]) == told(voxgender.identify(VOICEPRINTS[:2]))  # type: ignore[arg-type]
+
+
 def test_a_voiceprint_in_a_str_is_refused_without_telling_it_back(ask: Ask) -> None:
     text = voiceprint_text()
     with pytest.raises(InputError, match=r"text\.encode\(\)") as refused:

@@ -166,7 +166,7 @@ class AsyncClient:
     async def _send(self, call: Call, request: Request) -> Reply:
         body = bytearray()
         try:
-            with prepared(self._http, self._session.url, request, call.clock()) as ready:
+            with prepared(self._http, self._session.url, request, call) as ready:
                 response = await self._http.send(ready, stream=True)
                 try:
                     async for piece in response.aiter_bytes():

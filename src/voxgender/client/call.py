@@ -75,7 +75,7 @@ def ask(call: Call, request: Request) -> Flow[Answer]:
         call.check_time()
         ids = {CORRELATION_ID: call.correlation_id, REQUEST_ID: request_id}
         headers = {**request.headers, **call.headers, **ids}
-        reply = yield replace(request, headers=headers, latest_s=call.latest_s)
+        reply = yield replace(request, headers=headers)
         if isinstance(reply, Unsent):
             raise reply.error
         asked_s = 0.0

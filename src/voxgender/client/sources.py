@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Container, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from voxgender.client.wire import Limits
 from voxgender.core.base64 import encode_base64
-from voxgender.core.errors import InputError, MediaTooLargeError
+from voxgender.core.errors import AudioError, InputError, MediaTooLargeError
 from voxgender.core.voiceprint import Voiceprint, Voiceprints, encode_voiceprint
 from voxgender.files.recording import voiceprint_in
 
@@ -167,9 +168,13 @@ def _recording(item: int, source: Path | bytes, limits: Limits) -> Recording | U
         size_bytes = len(source)
     else:
         try:
-            size_bytes = source.stat().st_size
+            about = source.stat()
         except OSError as error:
             return Unreadable(item, InputError(f"{source} cannot be read: {error.strerror or error}"))
+        if not stat.S_ISREG(about.st_mode):  # a pipe could be read once, and is sent as often as is needed
+            reason = f"{str(source)!r} is not a regular file; name a file, or hand in its bytes"
+            return Unreadable(item, AudioError(reason))
+        size_bytes = about.st_size
     if size_bytes > limits.max_file_bytes:
         # The service would say so too, but only to who has sent much of it.
         return Unreadable(item, MediaTooLargeError(limits.max_file_bytes, size_bytes))

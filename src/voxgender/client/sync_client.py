@@ -197,7 +197,7 @@ class Client:
     def _send(self, call: Call, request: Request) -> Reply:
         body = bytearray()
         try:
-            with prepared(self._http, self._session.url, request, call.clock()) as ready:
+            with prepared(self._http, self._session.url, request, call) as ready:
                 response = self._http.send(ready, stream=True)
                 try:
                     for piece in response.iter_bytes():
