@@ -284,11 +284,26 @@ def test_a_voiceprint_in_a_str_is_refused_without_telling_it_back(ask: Ask) -> N
         ({"min_probability": 0.2}, "min_probability is 0.2"),
         ({"on_error": "skip"}, "choose 'raise' or 'keep'"),
         ({"correlation_id": "a\nb"}, "correlation id"),
+        ({"timeout_s": float("nan")}, "timeout_s is not a number"),
     ],
 )
 def test_an_option_that_cannot_be_is_told_in_words(ask: Ask, options: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         ask("identify", VOICEPRINTS, **options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (("identify", VOICEPRINTS), "min_probabilty"),
+        (("extract", b"sound"), "male_prior"),
+        (("info",), "progress"),
+        (("delete", "/none"), "media"),
+    ],
+)
+def test_an_option_that_there_is_not_is_refused(ask: Ask, arguments: tuple[Any, ...], option: str) -> None:
+    with pytest.raises(TypeError, match=f"there is no option {option}; there are correlation_id, "):
+        ask(*arguments, **{option: 0.9})
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ class AsyncClient:
 
     async def stream(self, sources: Sources, **options: Unpack[IdentifyOptions]) -> AsyncGenerator[Results, None]:
         """Yield the results in parts, in order, as they come, as :meth:`~voxgender.client.Client.stream` does."""
-        call = self._session.call(options)
+        call = self._session.call(options, IdentifyOptions)
         work = identification(sources, options, await self._run(call, tell_info(call)))
         async with aclosing(self._do(call, work.jobs)) as parts:
             async for part in parts:
@@ -98,7 +98,7 @@ class AsyncClient:
         self, sources: str | Path | bytes | Iterable[str | Path | bytes], **options: Unpack[MediaCallOptions]
     ) -> list[Voiceprint]:
         """Make the voiceprints of recordings, as :meth:`~voxgender.client.Client.extract` does."""
-        call = self._session.call(options)
+        call = self._session.call(options, MediaCallOptions)
         work = extraction(sources, options, await self._run(call, tell_info(call)))
         voiceprints = []
         async with aclosing(self._do(call, work.jobs)) as parts:

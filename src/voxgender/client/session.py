@@ -115,13 +115,23 @@ class Session:
         if not (self.retry_s >= 0 and self.parallel >= 1):
             raise SettingsError(f"retry_s is {self.retry_s} and parallel {self.parallel}; they are 0 and 1 at least")
 
-    def call(self, options: CallOptions) -> Call:
+    def call(self, options: CallOptions, kind: type[CallOptions] = CallOptions) -> Call:
         """Return a new call.
+
+        Args:
+            options: What it was told by name.
+            kind: Which options it takes.
 
         Raises:
             SettingsError: Where an option cannot be.
+            TypeError: Where there is no such option.
         """
+        unknown = options.keys() - kind.__annotations__.keys()
+        if unknown:
+            raise TypeError(f"there is no option {min(unknown)}; there are {', '.join(sorted(kind.__annotations__))}")
         timeout_s = options.get("timeout_s")
+        if timeout_s is not None and math.isnan(timeout_s):
+            raise SettingsError("timeout_s is not a number; it is the longest time for the whole call, in seconds")
         correlation_id = options.get("correlation_id")
         return Call(
             correlation_id=str(uuid.uuid4())

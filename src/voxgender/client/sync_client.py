@@ -109,7 +109,7 @@ class Client:
         Raises:
             VoxgenderError: As :meth:`identify` does, while the parts are taken.
         """
-        call = self._session.call(options)
+        call = self._session.call(options, IdentifyOptions)
         work = identification(sources, options, self._run(call, tell_info(call)))
         for part in self._do(call, work):
             yield work.tell_of(part)
@@ -130,7 +130,7 @@ class Client:
         Raises:
             VoxgenderError: As :meth:`identify` does.
         """
-        call = self._session.call(options)
+        call = self._session.call(options, MediaCallOptions)
         work = extraction(sources, options, self._run(call, tell_info(call)))
         voiceprints = []
         for part in self._do(call, work):
