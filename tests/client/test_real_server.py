@@ -345,6 +345,24 @@ def test_a_deleted_task_is_gone_and_may_be_deleted_again(server: httpx.Client, a
         ask("delete", "/api/system/info")
 
 
+def test_what_was_extracted_does_not_stay_at_the_service_nor_results_that_are_to_be_forgotten(
+    server: httpx.Client,
+) -> None:
+    tasks: list[str] = []
+
+    def after(response: httpx.Response) -> None:
+        tasks.extend([response.headers["location"]] if response.status_code == 202 else [])
+
+    sound = recording(voice("male"))
+    with httpx.Client(event_hooks={"response": [after]}) as http:
+        client = Client(str(server.base_url), http=http)
+        assert len(client.extract([sound, sound])) == 2
+        results = client.identify([VOICEPRINTS[0], sound], forget=True)
+    assert results.gender[1] == "male"
+    assert len(tasks) == 4
+    assert [server.get(task).status_code for task in tasks] == [404] * 4
+
+
 def test_info_tells_models_limits_and_defaults(ask: Ask) -> None:
     info = ask("info")
     assert (info.name, info.models, info.limits.max_voiceprints) == ("voxgender", ("ge2e-2",), 10)

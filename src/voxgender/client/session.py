@@ -82,12 +82,14 @@ class IdentifyOptions(MediaCallOptions, total=False):
         speech_s: Only for a matrix: seconds of speech of each row, shape (n,); 10 s without it.
         on_error: ``raise`` (as without it) ends the call at an item that cannot be scored. ``keep`` tells the error in
             ``Results.errors``, and the rest goes on.
+        forget: Whether each task is deleted at the service once its result is here, so that nothing stays there.
     """
 
     male_prior: float | None
     min_probability: float | None
     speech_s: NDArray[np.floating] | None
     on_error: Literal["raise", "keep"]
+    forget: bool
 
 
 @dataclass(slots=True)
@@ -198,7 +200,11 @@ def identification(sources: Sources, options: IdentifyOptions, info: ServiceInfo
     query = decision_query(options.get("male_prior"), options.get("min_probability"))
     items, total = listed(sources, options.get("speech_s"), info.models)
     jobs = identification_jobs(
-        pieces(items, info.limits), query, options.get("media", MIXED), keeps_errors=on_error == "keep"
+        pieces(items, info.limits),
+        query,
+        options.get("media", MIXED),
+        keeps_errors=on_error == "keep",
+        forgets=options.get("forget", False),
     )
     return Work(jobs, total, options.get("progress"), info.limits.task_ttl_s)
 

@@ -117,7 +117,7 @@ class Client:
     def extract(
         self, sources: str | Path | bytes | Iterable[str | Path | bytes], **options: Unpack[MediaCallOptions]
     ) -> list[Voiceprint]:
-        """Make the voiceprints of recordings.
+        """Make the voiceprints of recordings. The service keeps none of them: each task is deleted once it is read.
 
         Args:
             sources: Path of an audio file, or its bytes, or several.
@@ -125,7 +125,8 @@ class Client:
 
         Returns:
             A voiceprint of each recording, in order; where ``media`` splits channels, one of each channel. Its
-            ``speech_s`` is 0 where no speech was found.
+            ``speech_s`` is 0 where no speech was found. An error of one recording ends the call without the others;
+            where that may happen, and where channels are split, hand them over one by one.
 
         Raises:
             VoxgenderError: As :meth:`identify` does.
