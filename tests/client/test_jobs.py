@@ -15,6 +15,7 @@ from voxgender.client import (
     ServiceError,
     TaskGoneError,
     UnexpectedAnswerError,
+    ValidationError,
 )
 from voxgender.client.call import Call
 from voxgender.client.flow import Lost, Request, Unsent
@@ -146,4 +147,4 @@ def test_a_list_whose_task_is_gone_has_its_errors_in_the_order_of_the_items() ->
     script.replies = [refused(404, "resource.not-found")]
     results = script.play(job.finish(script.call()))
     assert results.item.tolist() == [3, 4, 5]
-    assert [type(results.errors[item]) for item in (3, 4, 5)] == [TaskGoneError, InputError, TaskGoneError]
+    assert [type(results.errors[item]) for item in (3, 4, 5)] == [TaskGoneError, ValidationError, TaskGoneError]

@@ -211,6 +211,11 @@ def test_bad_items_are_kept_as_errors_where_that_is_asked_for_and_the_rest_is_to
     assert kept == told(voxgender.identify(VOICEPRINTS[:15]))
     assert {results[place].gender for place in bad} == {"unknown"}
     assert isinstance(results.errors[5], TaskRejectedError)
+    for place, code in ((3, "voiceprint.invalid"), (14, "voiceprint.model-mismatch")):
+        error = results.errors[place]
+        assert isinstance(error, ValidationError)
+        assert (error.code, list(error.items), len(error.details)) == (code, [place], 1)
+        assert error.correlation_id in str(error)
     assert isinstance(results.errors[8], MediaTooLargeError)
     assert str(missing) in str(results.errors[6])
     assert seen[-1] == Progress(20, 20, 5)

@@ -15,6 +15,7 @@ from voxgender.client import results
 from voxgender.client.call import Call
 from voxgender.client.errors import (
     LIST,
+    Detail,
     InvalidRequestError,
     TaskFailedError,
     TaskGoneError,
@@ -117,7 +118,7 @@ class ListJob:
                 error = _of_the_callers_list(refused, left.items)
                 if not (self.keeps_errors and error.items):
                     raise error from None
-                self._errors |= {item: InputError(message.removesuffix(".")) for item, message in error.items.items()}
+                self._errors |= {item: _of_one_item(error, item) for item in error.items}
                 left = left.without(error.items)
         self._items = left.items
 
@@ -273,8 +274,19 @@ def _of_the_callers_list(error: ValidationError, items: list[int]) -> Validation
             case _:
                 details.append(detail)
     first = next((f"item {detail.location[-1]}: " for detail in details[:1] if detail.location[:2] == LIST), "")
+    return _with_details(error, f"{first}{error}", details)
+
+
+def _of_one_item(error: ValidationError, item: int) -> ValidationError:
+    """Return what an error of the caller's list says of one item."""
+    details = [detail for detail in error.details if detail.location[:3] == (*LIST, item)]
+    reason = f"{details[0].message.removesuffix('.')} (correlation id {error.correlation_id})"
+    return _with_details(error, reason, details)
+
+
+def _with_details(error: ValidationError, message: str, details: Iterable[Detail]) -> ValidationError:
     return ValidationError(
-        f"{first}{error}",
+        message,
         status=error.status,
         type=error.type,
         details=tuple(details),
