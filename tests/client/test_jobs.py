@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
 from client.scripted import ACCEPTED, Script, refused, task
+from serving import voiceprint_text
 from voxgender.client import (
     ForbiddenError,
     InvalidRequestError,
@@ -21,7 +23,7 @@ from voxgender.client.call import Call
 from voxgender.client.flow import Lost, Request, Unsent
 from voxgender.client.jobs import extraction_jobs, identification_jobs
 from voxgender.client.session import Session
-from voxgender.client.sources import Piece, Recording, VoiceprintList, pieces, recordings
+from voxgender.client.sources import Piece, Recording, Unreadable, VoiceprintList, pieces, recordings
 from voxgender.client.transport import lost, prepared
 from voxgender.client.wire import Answer, Limits
 from voxgender.core.errors import InputError, MediaTooLargeError
@@ -100,6 +102,33 @@ def test_a_recording_that_is_too_large_or_missing_is_not_begun(tmp_path: Path) -
     large.write_bytes(bytes(LIMITS.max_file_bytes + 1))
     refused_ones = list(recordings([large, bytes(LIMITS.max_file_bytes + 1), tmp_path / "none"], LIMITS))
     assert [type(piece.error) for piece in refused_ones] == [MediaTooLargeError] * 2 + [InputError]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+@pytest.mark.parametrize("change", [lambda text: text[3:], lambda text: "/" + text[3:], lambda text: text[:200] + "?"])
+def test_a_voiceprint_that_is_damaged_or_cut_is_not_told_back_where_it_is_taken_for_a_name(
+    kind: type[str] | type[Path], change: Callable[[str], str]
+) -> None:
+    text = change(voiceprint_text())
+    for (piece,) in (pieces([kind(text)], LIMITS), recordings([kind(text)], LIMITS)):
+        assert isinstance(piece, Unreadable)
+        assert "cannot be read" in str(piece.error) or "as bytes" in str(piece.error)
+        assert text[21:] not in str(piece.error)
+        assert len(str(piece.error)) < 100
+
+
+def test_the_name_of_a_missing_file_is_told_however_long_its_folder_s_is(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 20) / ("name" * 20)
+    folder.mkdir(parents=True)
+    for (piece,) in (pieces([folder / "man.wav"], LIMITS), recordings([str(folder / "man.wav")], LIMITS)):
+        assert isinstance(piece, Unreadable)
+        assert str(piece.error) == f"{folder / 'man.wav'} cannot be read: No such file or directory"
+
+
+def test_a_name_that_no_file_can_have_is_an_error_of_its_item() -> None:
+    for (piece,) in (pieces(["a\0b"], LIMITS), recordings(["a\0b"], LIMITS)):
+        assert isinstance(piece, Unreadable)
+        assert "cannot be read: embedded null byte" in str(piece.error)
 
 
 def test_a_file_that_has_gone_when_it_is_sent_is_told_in_words(tmp_path: Path) -> None:

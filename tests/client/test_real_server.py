@@ -119,6 +119,7 @@ def test_a_matrix_and_columns_score_as_they_do_in_the_library(ask: Ask) -> None:
     speech_s = np.arange(25, dtype=np.float32)
     results = ask("identify", matrix, speech_s=speech_s)
     assert told(results) == told(voxgender.identify(matrix, speech_s=speech_s))
+    assert told(ask("identify", matrix, speech_s=speech_s.tolist())) == told(results)
     columns = voxgender.Voiceprints("ge2e-2", speech_s, matrix)
     assert told(ask("identify", columns)) == told(results)
 
@@ -443,10 +444,19 @@ def test_a_path_below_which_there_is_no_service_is_not_found(server: httpx.Clien
         client.info()
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://127.0.0.1", "http://", "http://h/?a=b", "http://h:x"])
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://127.0.0.1", "http://", "http://h:x"])
 def test_a_url_that_is_none_is_refused_in_words(url: str) -> None:
     with pytest.raises(SettingsError, match="looks like http://"):
         Client(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://me:secret@h", "http://secret@h", "h:secret@h", "http://h/?key=secret", "http://h#secret"]
+)
+def test_a_url_with_more_than_an_address_is_refused_and_not_told(url: str) -> None:
+    with pytest.raises(SettingsError, match="leave it out") as refused:
+        Client(url)
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("key", ["", "a\nb", " a", "ä"])

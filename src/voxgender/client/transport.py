@@ -34,9 +34,12 @@ def checked_url(url: str) -> str:
         ...
         voxgender.core.errors.SettingsError: the service's URL is '127.0.0.1:8000'; it looks like http://127.0.0.1:8000
     """
+    if any(mark in url for mark in "@?#"):
+        # What stands there may be a secret, so it is not told back. It would be sent instead of the key.
+        raise SettingsError("the service's URL has a user, a query or a fragment; leave it out, and hand over a key")
     try:
         parsed = httpx.URL(url)
-        is_fit = parsed.scheme in ("http", "https") and bool(parsed.host) and not (parsed.query or parsed.fragment)
+        is_fit = parsed.scheme in ("http", "https") and bool(parsed.host)
     except httpx.InvalidURL:
         is_fit = False
     if not is_fit:
