@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -53,6 +56,30 @@ def test_bad_files_are_reported_and_the_rest_goes_on_with_exit_code_1(run: Run, 
     assert len(lines) == 2
     assert all(str(name) in line for name, line in zip(names, lines, strict=False))
     assert "Traceback" not in err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_recording_in_a_pipe_is_refused_as_the_local_command_refuses_it(
+    run: Run, files: Path, url: str, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe.wav"
+    os.mkfifo(pipe)
+
+    def identify(*options: str) -> tuple[int, str, str]:
+        with ThreadPoolExecutor(1) as thread:
+            writing = thread.submit(_pour, files / "man.wav", pipe)
+            told = run("identify", *options, "--format", "jsonl", pipe, files / "print.vp")
+            writing.result()
+        return told
+
+    local = identify()
+    assert (local[0], len(local[1].splitlines()), "is not a regular file" in local[2]) == (1, 1, True)
+    assert identify("--server", url) == local
+
+
+def _pour(source: Path, pipe: Path) -> None:
+    with contextlib.suppress(BrokenPipeError):  # no more than the beginning is read
+        pipe.write_bytes(source.read_bytes())
 
 
 def test_a_key_comes_from_a_file_and_is_not_told(run: Run, files: Path, url: str, tmp_path: Path) -> None:

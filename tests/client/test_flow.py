@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -27,7 +28,7 @@ from voxgender.client import (
     ValidationError,
 )
 from voxgender.client.call import FIRST_ANSWER_S, MAX_BACKOFF_S, ask
-from voxgender.client.flow import Request, Unsent
+from voxgender.client.flow import QUIET_S, Lost, Request, Unsent
 from voxgender.client.tasks import fetch, forget, submit, tell_info
 from voxgender.client.wire import Answer
 from voxgender.core.errors import InputError, VoxgenderError
@@ -36,6 +37,8 @@ POST = Request("POST", "/tasks", body=b"{}")
 TASK = f"/tasks/{TASK_ID}"
 BUSY = refused(429, "request.rate-limit-exceeded", retry_after="5")
 STOPPING = refused(503, "internal")
+PENDING = answer(200, {"task": {"task_id": TASK_ID, "state": "pending"}})
+WAITED = replace(PENDING, headers={"preference-applied": "wait=30"})
 
 
 @pytest.mark.parametrize(
@@ -120,12 +123,28 @@ def test_a_service_that_has_never_answered_is_tried_for_a_short_while() -> None:
     assert script.clock.now_s <= FIRST_ANSWER_S
 
 
+def test_a_service_that_takes_connections_and_is_silent_is_given_up_as_soon() -> None:
+    def silent(request: Request) -> Lost:
+        script.clock.now_s += request.quiet_s
+        return DROPPED
+
+    script = Script(itertools.repeat(silent))
+    with pytest.raises(ServiceConnectionError):
+        script.play(tell_info(script.call(has_answered=False)))
+    assert script.clock.now_s <= FIRST_ANSWER_S
+
+
+def test_a_service_that_has_answered_may_be_silent_for_longer_and_is_still_asked_again() -> None:
+    script = Script([DROPPED, answer(200)], seconds=400)  # as of a long upload that breaks
+    script.play(ask(script.call(), POST))
+    assert [request.quiet_s for request in script.requests] == [QUIET_S] * 2
+
+
 def test_the_whole_call_ends_in_its_time_and_waits_no_longer() -> None:
     script = Script(itertools.repeat(STOPPING), seconds=1)
     with pytest.raises(ServiceTimeoutError, match="not done within 10 s"):
         script.play(ask(script.call(latest_s=10, timeout_s=10), POST))
     assert script.clock.now_s < 10
-    assert all(request.latest_s == 10 for request in script.requests)
 
 
 @pytest.mark.parametrize(
@@ -175,10 +194,40 @@ def test_an_answer_that_is_not_the_contract_s_is_told_as_such(body: bytes) -> No
 
 
 def test_a_task_is_polled_with_the_wish_to_wait_until_it_is_done() -> None:
-    script = Script([task("pending"), task("running"), task("done", result={"voiceprints": []})], seconds=30)
-    assert script.play(fetch(script.call(), TASK))[0] == b'{"voiceprints": []}'
-    assert script.sent("prefer") == ["wait=30"] * 3
-    assert script.waits == []
+    for seconds in (30, 2):  # a service may wait for less than it is asked to
+        script = Script([WAITED, WAITED, task("done", result={"voiceprints": []})], seconds=seconds)
+        assert script.play(fetch(script.call(), TASK))[0] == b'{"voiceprints": []}'
+        assert script.sent("prefer") == ["wait=30"] * 3
+        assert script.waits == []
+
+
+def test_a_service_that_says_that_it_waited_but_answers_at_once_is_not_asked_without_end() -> None:
+    script = Script([*[WAITED] * 3, task("done", result=0)], seconds=0.01)
+    script.play(fetch(script.call(), TASK))
+    assert script.waits == [0.4, 0.8, 1.6]
+
+
+def test_a_retry_after_between_polls_is_waited_for_also_where_a_try_before_was_lost() -> None:
+    script = Script([DROPPED, BUSY, replace(PENDING, headers={"retry-after": "7"}), task("done", result=0)], seconds=2)
+    script.play(fetch(script.call(), TASK))
+    assert script.waits == [0.2, 5.4, 7.0]
+    script = Script([DROPPED, BUSY, PENDING, task("done", result=0)])
+    script.play(fetch(script.call(), TASK))
+    assert script.waits == [0.2, 5.4, 0.4]
+
+
+@pytest.mark.parametrize("told", ["9" * 400, "9" * 13, "3601", "61"])
+def test_a_retry_after_beyond_all_reason_between_two_polls_is_cut(told: str) -> None:
+    script = Script([replace(PENDING, headers={"retry-after": told}), task("done", result=0)])
+    script.play(fetch(script.call(), TASK))
+    assert script.waits == [60.0]
+
+
+@pytest.mark.parametrize("told", ["9" * 400, "9" * 13])
+def test_a_retry_after_beyond_all_reason_ends_the_call(told: str) -> None:
+    script = Script([refused(429, "request.rate-limit-exceeded", retry_after=told)])
+    with pytest.raises(RateLimitedError):
+        script.play(ask(script.call(), POST))
 
 
 def test_where_the_server_does_not_wait_the_client_does_longer_each_time() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
 from client.scripted import ACCEPTED, Script, refused, task
+from serving import voiceprint_text
 from voxgender.client import (
     ForbiddenError,
     InvalidRequestError,
@@ -15,12 +17,13 @@ from voxgender.client import (
     ServiceError,
     TaskGoneError,
     UnexpectedAnswerError,
+    ValidationError,
 )
 from voxgender.client.call import Call
 from voxgender.client.flow import Lost, Request, Unsent
 from voxgender.client.jobs import extraction_jobs, identification_jobs
 from voxgender.client.session import Session
-from voxgender.client.sources import Piece, Recording, VoiceprintList, pieces, recordings
+from voxgender.client.sources import Piece, Recording, Unreadable, VoiceprintList, pieces, recordings
 from voxgender.client.transport import lost, prepared
 from voxgender.client.wire import Answer, Limits
 from voxgender.core.errors import InputError, MediaTooLargeError
@@ -101,14 +104,41 @@ def test_a_recording_that_is_too_large_or_missing_is_not_begun(tmp_path: Path) -
     assert [type(piece.error) for piece in refused_ones] == [MediaTooLargeError] * 2 + [InputError]  # type: ignore[union-attr]
 
 
-def test_a_file_that_has_gone_or_changed_when_it_is_sent_is_told_in_words(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [str, Path])
+@pytest.mark.parametrize("change", [lambda text: text[3:], lambda text: "/" + text[3:], lambda text: text[:200] + "?"])
+def test_a_voiceprint_that_is_damaged_or_cut_is_not_told_back_where_it_is_taken_for_a_name(
+    kind: type[str] | type[Path], change: Callable[[str], str]
+) -> None:
+    text = change(voiceprint_text())
+    for (piece,) in (pieces([kind(text)], LIMITS), recordings([kind(text)], LIMITS)):
+        assert isinstance(piece, Unreadable)
+        assert "cannot be read" in str(piece.error) or "as bytes" in str(piece.error)
+        assert text[21:] not in str(piece.error)
+        assert len(str(piece.error)) < 100
+
+
+def test_the_name_of_a_missing_file_is_told_however_long_its_folder_s_is(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 20) / ("name" * 20)
+    folder.mkdir(parents=True)
+    for (piece,) in (pieces([folder / "man.wav"], LIMITS), recordings([str(folder / "man.wav")], LIMITS)):
+        assert isinstance(piece, Unreadable)
+        assert str(piece.error) == f"{folder / 'man.wav'} cannot be read: No such file or directory"
+
+
+def test_a_name_that_no_file_can_have_is_an_error_of_its_item() -> None:
+    for (piece,) in (pieces(["a\0b"], LIMITS), recordings(["a\0b"], LIMITS)):
+        assert isinstance(piece, Unreadable)
+        assert "cannot be read: embedded null byte" in str(piece.error)
+
+
+def test_a_file_that_has_gone_when_it_is_sent_is_told_in_words(tmp_path: Path) -> None:
     request = Request("POST", "/", headers={"idempotency-key": "a-b"}, file=tmp_path / "none.wav")
-    with httpx.Client() as http:
-        with pytest.raises(InputError, match=r"none\.wav cannot be read"), prepared(http, "http://h", request, 0.0):
-            pass
-        shrunk = lost(httpx.LocalProtocolError("Too little data for declared Content-Length"))
-    assert isinstance(shrunk, Unsent)
-    assert "has changed while it was sent" in str(shrunk.error)
+    with (
+        httpx.Client() as http,
+        pytest.raises(InputError, match=r"none\.wav cannot be read"),
+        prepared(http, "http://h", request, Call()),
+    ):
+        pass
     assert lost(httpx.ReadTimeout("")) == Lost("ReadTimeout")
 
 
@@ -119,7 +149,7 @@ def test_a_recording_s_bytes_are_the_same_each_time_it_is_sent_and_hold_no_file_
     with httpx.Client() as http:
         for source in (path, path, b"sound"):
             request = Request("POST", "/", headers={"idempotency-key": "a-b"}, file=source)
-            with prepared(http, "http://h", request, 0.0) as ready:
+            with prepared(http, "http://h", request, Call()) as ready:
                 bodies.append(ready.read())
     assert bodies[0] == bodies[1] == bodies[2]
     assert b"sound" in bodies[0]
@@ -146,4 +176,4 @@ def test_a_list_whose_task_is_gone_has_its_errors_in_the_order_of_the_items() ->
     script.replies = [refused(404, "resource.not-found")]
     results = script.play(job.finish(script.call()))
     assert results.item.tolist() == [3, 4, 5]
-    assert [type(results.errors[item]) for item in (3, 4, 5)] == [TaskGoneError, InputError, TaskGoneError]
+    assert [type(results.errors[item]) for item in (3, 4, 5)] == [TaskGoneError, ValidationError, TaskGoneError]

@@ -119,6 +119,7 @@ def test_a_matrix_and_columns_score_as_they_do_in_the_library(ask: Ask) -> None:
     speech_s = np.arange(25, dtype=np.float32)
     results = ask("identify", matrix, speech_s=speech_s)
     assert told(results) == told(voxgender.identify(matrix, speech_s=speech_s))
+    assert told(ask("identify", matrix, speech_s=speech_s.tolist())) == told(results)
     columns = voxgender.Voiceprints("ge2e-2", speech_s, matrix)
     assert told(ask("identify", columns)) == told(results)
 
@@ -211,6 +212,11 @@ def test_bad_items_are_kept_as_errors_where_that_is_asked_for_and_the_rest_is_to
     assert kept == told(voxgender.identify(VOICEPRINTS[:15]))
     assert {results[place].gender for place in bad} == {"unknown"}
     assert isinstance(results.errors[5], TaskRejectedError)
+    for place, code in ((3, "voiceprint.invalid"), (14, "voiceprint.model-mismatch")):
+        error = results.errors[place]
+        assert isinstance(error, ValidationError)
+        assert (error.code, list(error.items), len(error.details)) == (code, [place], 1)
+        assert error.correlation_id in str(error)
     assert isinstance(results.errors[8], MediaTooLargeError)
     assert str(missing) in str(results.errors[6])
     assert seen[-1] == Progress(20, 20, 5)
@@ -240,6 +246,36 @@ def test_what_cannot_be_read_ends_a_call_before_anything_of_it_is_sent(ask: Ask,
         ask("extract", bytes(MAX_FILE_BYTES + 1))
 
 
+@pytest.mark.parametrize("change", [lambda path: path.write_bytes(bytes(99_999)), lambda path: path.write_bytes(b"")])
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_a_file_that_changes_while_it_is_sent_is_an_error_of_its_item(
+    server: httpx.Client, tmp_path: Path, is_async: bool, change: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "growing.wav"
+    path.write_bytes(bytes(9_999))
+
+    def before(request: httpx.Request) -> None:
+        if "multipart" in request.headers.get("content-type", ""):
+            change(path)
+
+    async def before_async(request: httpx.Request) -> None:
+        before(request)
+
+    async def within() -> Results:
+        async with httpx.AsyncClient(event_hooks={"request": [before_async]}) as http:
+            return await AsyncClient(str(server.base_url), http=http).identify(sources, on_error="keep")
+
+    sources = [VOICEPRINTS[0], path, VOICEPRINTS[1]]
+    if is_async:
+        results = asyncio.run(within())
+    else:
+        with httpx.Client(event_hooks={"request": [before]}) as http:
+            results = Client(str(server.base_url), http=http).identify(sources, on_error="keep")
+    assert [str(error) for error in results.errors.values()] == [f"{path} has changed while it was sent"]
+    assert isinstance(results.errors[1], InputError)
+    assert told([results[0], results[2]]) == told(voxgender.identify(VOICEPRINTS[:2]))  # type: ignore[arg-type]
+
+
 def test_a_voiceprint_in_a_str_is_refused_without_telling_it_back(ask: Ask) -> None:
     text = voiceprint_text()
     with pytest.raises(InputError, match=r"text\.encode\(\)") as refused:
@@ -254,11 +290,26 @@ def test_a_voiceprint_in_a_str_is_refused_without_telling_it_back(ask: Ask) -> N
         ({"min_probability": 0.2}, "min_probability is 0.2"),
         ({"on_error": "skip"}, "choose 'raise' or 'keep'"),
         ({"correlation_id": "a\nb"}, "correlation id"),
+        ({"timeout_s": float("nan")}, "timeout_s is not a number"),
     ],
 )
 def test_an_option_that_cannot_be_is_told_in_words(ask: Ask, options: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         ask("identify", VOICEPRINTS, **options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (("identify", VOICEPRINTS), "min_probabilty"),
+        (("extract", b"sound"), "male_prior"),
+        (("info",), "progress"),
+        (("delete", "/none"), "media"),
+    ],
+)
+def test_an_option_that_there_is_not_is_refused(ask: Ask, arguments: tuple[Any, ...], option: str) -> None:
+    with pytest.raises(TypeError, match=f"there is no option {option}; there are correlation_id, "):
+        ask(*arguments, **{option: 0.9})
 
 
 @pytest.mark.parametrize(
@@ -298,6 +349,24 @@ def test_a_deleted_task_is_gone_and_may_be_deleted_again(server: httpx.Client, a
         assert server.get(task).status_code == 404
     with pytest.raises(SettingsError, match=r"Results\.tasks"):
         ask("delete", "/api/system/info")
+
+
+def test_what_was_extracted_does_not_stay_at_the_service_nor_results_that_are_to_be_forgotten(
+    server: httpx.Client,
+) -> None:
+    tasks: list[str] = []
+
+    def after(response: httpx.Response) -> None:
+        tasks.extend([response.headers["location"]] if response.status_code == 202 else [])
+
+    sound = recording(voice("male"))
+    with httpx.Client(event_hooks={"response": [after]}) as http:
+        client = Client(str(server.base_url), http=http)
+        assert len(client.extract([sound, sound])) == 2
+        results = client.identify([VOICEPRINTS[0], sound], forget=True)
+    assert results.gender[1] == "male"
+    assert len(tasks) == 4
+    assert [server.get(task).status_code for task in tasks] == [404] * 4
 
 
 def test_info_tells_models_limits_and_defaults(ask: Ask) -> None:
@@ -375,10 +444,19 @@ def test_a_path_below_which_there_is_no_service_is_not_found(server: httpx.Clien
         client.info()
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://127.0.0.1", "http://", "http://h/?a=b", "http://h:x"])
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://127.0.0.1", "http://", "http://h:x"])
 def test_a_url_that_is_none_is_refused_in_words(url: str) -> None:
     with pytest.raises(SettingsError, match="looks like http://"):
         Client(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://me:secret@h", "http://secret@h", "h:secret@h", "http://h/?key=secret", "http://h#secret"]
+)
+def test_a_url_with_more_than_an_address_is_refused_and_not_told(url: str) -> None:
+    with pytest.raises(SettingsError, match="leave it out") as refused:
+        Client(url)
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("key", ["", "a\nb", " a", "ä"])

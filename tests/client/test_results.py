@@ -29,6 +29,8 @@ def test_rows_are_sorted_by_item_and_told_one_by_one() -> None:
     assert (list(RESULTS.errors), RESULTS.tasks) == ([5], ("b", "a"))
     with pytest.raises(IndexError):
         RESULTS[4]
+    with pytest.raises(TypeError, match="slice"):
+        RESULTS[0:2]  # type: ignore[index]
 
 
 def test_the_arrow_table_has_null_where_nothing_can_be_told() -> None:

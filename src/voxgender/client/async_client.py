@@ -88,7 +88,7 @@ class AsyncClient:
 
     async def stream(self, sources: Sources, **options: Unpack[IdentifyOptions]) -> AsyncGenerator[Results, None]:
         """Yield the results in parts, in order, as they come, as :meth:`~voxgender.client.Client.stream` does."""
-        call = self._session.call(options)
+        call = self._session.call(options, IdentifyOptions)
         work = identification(sources, options, await self._run(call, tell_info(call)))
         async with aclosing(self._do(call, work.jobs)) as parts:
             async for part in parts:
@@ -98,7 +98,7 @@ class AsyncClient:
         self, sources: str | Path | bytes | Iterable[str | Path | bytes], **options: Unpack[MediaCallOptions]
     ) -> list[Voiceprint]:
         """Make the voiceprints of recordings, as :meth:`~voxgender.client.Client.extract` does."""
-        call = self._session.call(options)
+        call = self._session.call(options, MediaCallOptions)
         work = extraction(sources, options, await self._run(call, tell_info(call)))
         voiceprints = []
         async with aclosing(self._do(call, work.jobs)) as parts:
@@ -120,16 +120,25 @@ class AsyncClient:
     async def _do(self, call: Call, jobs: Iterator[Job[T]]) -> AsyncGenerator[T, None]:
         """Yield what jobs come to, in order; as many as may be are under way."""
         under_way: deque[asyncio.Task[T]] = deque()
+        is_over = False
+        end: Exception | None = None
         try:
             while True:
-                while len(under_way) < self._session.parallel:
-                    job = await asyncio.to_thread(next, jobs, None)
+                while not is_over and len(under_way) < self._session.parallel:
+                    job = None
+                    try:
+                        job = await asyncio.to_thread(next, jobs, None)
+                    except Exception as error:  # noqa: BLE001 - what is under way is charged, so it is told before
+                        end = error
                     if job is None:
-                        break
-                    under_way.append(asyncio.create_task(self._whole(call, job)))
+                        is_over = True
+                    else:
+                        under_way.append(asyncio.create_task(self._whole(call, job)))
                 if not under_way:
-                    return
+                    break
                 yield await under_way.popleft()
+            if end is not None:
+                raise end
         finally:
             for task in under_way:
                 task.cancel()
@@ -157,7 +166,7 @@ class AsyncClient:
     async def _send(self, call: Call, request: Request) -> Reply:
         body = bytearray()
         try:
-            with prepared(self._http, self._session.url, request, call.clock()) as ready:
+            with prepared(self._http, self._session.url, request, call) as ready:
                 response = await self._http.send(ready, stream=True)
                 try:
                     async for piece in response.aiter_bytes():

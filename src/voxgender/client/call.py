@@ -75,7 +75,9 @@ def ask(call: Call, request: Request) -> Flow[Answer]:
         call.check_time()
         ids = {CORRELATION_ID: call.correlation_id, REQUEST_ID: request_id}
         headers = {**request.headers, **call.headers, **ids}
-        reply = yield replace(request, headers=headers, latest_s=call.latest_s)
+        tried_s = call.clock()
+        quiet_s = request.quiet_s if call.has_answered else min(request.quiet_s, FIRST_ANSWER_S)
+        reply = yield replace(request, headers=headers, quiet_s=quiet_s)
         if isinstance(reply, Unsent):
             raise reply.error
         asked_s = 0.0
@@ -87,7 +89,8 @@ def ask(call: Call, request: Request) -> Flow[Answer]:
                 return reply
             asked_s = reply.retry_after_s or 0.0
         now_s = call.clock()
-        failed_s = now_s if failed_s is None else failed_s
+        if failed_s is None:
+            failed_s = now_s if call.has_answered else tried_s
         pause_s = asked_s + call.jitter() * min(MAX_BACKOFF_S, BACKOFF_S * 2.0 ** min(tries, 16))
         tries += 1
         patience_s = call.retry_s if call.has_answered else min(call.retry_s, FIRST_ANSWER_S)

@@ -33,7 +33,6 @@ class Request:
         body: To send; None for none.
         file: A recording to send as the part ``file`` of a multipart body, read piece by piece; None for none.
         quiet_s: Longest time in which nothing comes of the answer.
-        latest_s: When it is to be given up at the latest, by the call's clock.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -43,7 +42,6 @@ class Request:
     body: bytes | None = field(default=None, repr=False)
     file: Path | bytes | None = field(default=None, repr=False)
     quiet_s: float = QUIET_S
-    latest_s: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from voxgender.client import results
 from voxgender.client.call import Call
 from voxgender.client.errors import (
     LIST,
+    Detail,
     InvalidRequestError,
     TaskFailedError,
     TaskGoneError,
@@ -26,7 +27,7 @@ from voxgender.client.flow import Flow, Request
 from voxgender.client.query import media_query
 from voxgender.client.results import Results
 from voxgender.client.sources import Piece, Recording, Unreadable, VoiceprintList
-from voxgender.client.tasks import fetch, submit
+from voxgender.client.tasks import fetch, forget, submit
 from voxgender.client.wire import Answer, ResultRow, VoiceprintRow, parse, unexpected
 from voxgender.core.base64 import decode_base64
 from voxgender.core.errors import InputError, VoxgenderError
@@ -93,11 +94,13 @@ class ListJob:
         query: Of the request.
         keeps_errors: Whether voiceprints that are refused are left out, and told as errors. The rest is submitted
             anew then: a refused request has started no task, and charged nothing.
+        forgets: Whether the task is deleted once its result is here.
     """
 
     voiceprints: VoiceprintList
     query: Query
     keeps_errors: bool = False
+    forgets: bool = False
     _task: str = ""
     _items: list[int] = field(default_factory=list)
     _errors: dict[int, VoxgenderError] = field(default_factory=dict)
@@ -115,7 +118,7 @@ class ListJob:
                 error = _of_the_callers_list(refused, left.items)
                 if not (self.keeps_errors and error.items):
                     raise error from None
-                self._errors |= {item: InputError(message.removesuffix(".")) for item, message in error.items.items()}
+                self._errors |= {item: _of_one_item(error, item) for item in error.items}
                 left = left.without(error.items)
         self._items = left.items
 
@@ -133,6 +136,8 @@ class ListJob:
             if len(rows) != len(self._items):
                 raise unexpected(answer, call.correlation_id)
             parts.append(results.of_rows(self._items, rows, self._task))
+            if self.forgets:
+                yield from forget(call, self._task)
         return results.joined(parts)
 
 
@@ -146,6 +151,7 @@ class RecordingJob(Generic[T]):
         query: Of the request.
         read: Makes the outcome of the recording's position, the task's path, its result, the call and the answer.
         failed: Makes the outcome of an error that is kept; None where errors are raised.
+        forgets: Whether the task is deleted once its result is here.
     """
 
     recording: Recording
@@ -153,6 +159,7 @@ class RecordingJob(Generic[T]):
     query: Query
     read: Callable[[int, str, bytes, Call, Answer], T]
     failed: Callable[[int, VoxgenderError], T] | None = None
+    forgets: bool = False
     _task: str = ""
     _error: VoxgenderError | None = None
 
@@ -174,7 +181,10 @@ class RecordingJob(Generic[T]):
             if self.failed is None:
                 raise
             return self.failed(self.recording.item, error)
-        return self.read(self.recording.item, self._task, told, call, answer)
+        outcome = self.read(self.recording.item, self._task, told, call, answer)
+        if self.forgets:
+            yield from forget(call, self._task)
+        return outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +212,7 @@ class UnreadableJob(Generic[T]):
 
 
 def identification_jobs(
-    pieces: Iterable[Piece], decision: Query, media: MediaOptions, *, keeps_errors: bool
+    pieces: Iterable[Piece], decision: Query, media: MediaOptions, *, keeps_errors: bool, forgets: bool = False
 ) -> Iterator[Job[Results]]:
     """Yield the jobs that tell the gender of pieces of work.
 
@@ -211,23 +221,28 @@ def identification_jobs(
         decision: The query's part for it.
         media: What of recordings is heard.
         keeps_errors: Whether items that cannot be scored are told as errors, and the rest goes on.
+        forgets: Whether each task is deleted once its result is here.
     """
     failed = _failed if keeps_errors else None
     for piece in pieces:
         match piece:
             case VoiceprintList():
-                yield ListJob(piece, decision, keeps_errors)
+                yield ListJob(piece, decision, keeps_errors, forgets)
             case Recording():
-                yield RecordingJob(piece, OF_RECORDINGS, {**decision, **media_query(media)}, _channels, failed)
+                query = {**decision, **media_query(media)}
+                yield RecordingJob(piece, OF_RECORDINGS, query, _channels, failed, forgets)
             case Unreadable():
                 yield UnreadableJob(piece, failed)
 
 
 def extraction_jobs(pieces: Iterable[Piece], media: MediaOptions) -> Iterator[Job[list[Voiceprint]]]:
-    """Yield the jobs that make the voiceprints of recordings; an error is raised."""
+    """Yield the jobs that make the voiceprints of recordings; an error is raised.
+
+    A voiceprint tells who speaks, so the service is not left with it for longer than it takes to fetch it.
+    """
     for piece in pieces:
         if isinstance(piece, Recording):
-            yield RecordingJob(piece, EXTRACTION, media_query(media), _voiceprints)
+            yield RecordingJob(piece, EXTRACTION, media_query(media), _voiceprints, forgets=True)
         elif isinstance(piece, Unreadable):
             yield UnreadableJob(piece)
 
@@ -259,8 +274,19 @@ def _of_the_callers_list(error: ValidationError, items: list[int]) -> Validation
             case _:
                 details.append(detail)
     first = next((f"item {detail.location[-1]}: " for detail in details[:1] if detail.location[:2] == LIST), "")
+    return _with_details(error, f"{first}{error}", details)
+
+
+def _of_one_item(error: ValidationError, item: int) -> ValidationError:
+    """Return what an error of the caller's list says of one item."""
+    details = [detail for detail in error.details if detail.location[:3] == (*LIST, item)]
+    reason = f"{details[0].message.removesuffix('.')} (correlation id {error.correlation_id})"
+    return _with_details(error, reason, details)
+
+
+def _with_details(error: ValidationError, message: str, details: Iterable[Detail]) -> ValidationError:
     return ValidationError(
-        f"{first}{error}",
+        message,
         status=error.status,
         type=error.type,
         details=tuple(details),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,9 @@ class Results:
 
         Raises:
             IndexError: Where there is none.
+            TypeError: Where it is no number, like a slice.
         """
+        index = operator.index(index)  # a slice is refused by its name, not by what it would come to
         return self._row(self.speech_s[index], self.llr[index], self.male_probability[index], self.gender_code[index])
 
     def __iter__(self) -> Iterator[Result]:

@@ -82,12 +82,14 @@ class IdentifyOptions(MediaCallOptions, total=False):
         speech_s: Only for a matrix: seconds of speech of each row, shape (n,); 10 s without it.
         on_error: ``raise`` (as without it) ends the call at an item that cannot be scored. ``keep`` tells the error in
             ``Results.errors``, and the rest goes on.
+        forget: Whether each task is deleted at the service once its result is here, so that nothing stays there.
     """
 
     male_prior: float | None
     min_probability: float | None
     speech_s: NDArray[np.floating] | None
     on_error: Literal["raise", "keep"]
+    forget: bool
 
 
 @dataclass(slots=True)
@@ -115,13 +117,23 @@ class Session:
         if not (self.retry_s >= 0 and self.parallel >= 1):
             raise SettingsError(f"retry_s is {self.retry_s} and parallel {self.parallel}; they are 0 and 1 at least")
 
-    def call(self, options: CallOptions) -> Call:
+    def call(self, options: CallOptions, kind: type[CallOptions] = CallOptions) -> Call:
         """Return a new call.
+
+        Args:
+            options: What it was told by name.
+            kind: Which options it takes.
 
         Raises:
             SettingsError: Where an option cannot be.
+            TypeError: Where there is no such option.
         """
+        unknown = options.keys() - kind.__annotations__.keys()
+        if unknown:
+            raise TypeError(f"there is no option {min(unknown)}; there are {', '.join(sorted(kind.__annotations__))}")
         timeout_s = options.get("timeout_s")
+        if timeout_s is not None and math.isnan(timeout_s):
+            raise SettingsError("timeout_s is not a number; it is the longest time for the whole call, in seconds")
         correlation_id = options.get("correlation_id")
         return Call(
             correlation_id=str(uuid.uuid4())
@@ -143,13 +155,25 @@ class Work(Generic[T]):
         jobs: Made one by one.
         total: Items; None where only an iterator knows.
         progress: Whom to tell.
+        task_ttl_s: For how long the service keeps a result.
     """
 
     jobs: Iterator[Job[T]]
     total: int | None
     progress: Callable[[Progress], object] | None
+    task_ttl_s: float
     _done: int = 0
     _failed: int = 0
+
+    def parallel(self, most: int, start_s: float) -> int:
+        """Return how many tasks may be under way before the first is fetched.
+
+        Args:
+            most: Where there is time for them.
+            start_s: What it took to read and to start the last one. Where it takes long, as with a slow source, the
+                first result would be gone before the last task is started.
+        """
+        return most if most * start_s < self.task_ttl_s / 2 else 1
 
     def tell(self, items: int, failed: int = 0) -> None:
         """Tell that some more items are done."""
@@ -176,9 +200,13 @@ def identification(sources: Sources, options: IdentifyOptions, info: ServiceInfo
     query = decision_query(options.get("male_prior"), options.get("min_probability"))
     items, total = listed(sources, options.get("speech_s"), info.models)
     jobs = identification_jobs(
-        pieces(items, info.limits), query, options.get("media", MIXED), keeps_errors=on_error == "keep"
+        pieces(items, info.limits),
+        query,
+        options.get("media", MIXED),
+        keeps_errors=on_error == "keep",
+        forgets=options.get("forget", False),
     )
-    return Work(jobs, total, options.get("progress"))
+    return Work(jobs, total, options.get("progress"), info.limits.task_ttl_s)
 
 
 def extraction(
@@ -188,7 +216,7 @@ def extraction(
     items = [sources] if isinstance(sources, str | Path | bytes) else sources
     total = len(items) if isinstance(items, list | tuple) else None
     jobs = extraction_jobs(recordings(items, info.limits), options.get("media", MIXED))
-    return Work(jobs, total, options.get("progress"))
+    return Work(jobs, total, options.get("progress"), info.limits.task_ttl_s)
 
 
 def checked_task(task: str) -> str:

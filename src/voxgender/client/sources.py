@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Container, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from voxgender.client.wire import Limits
 from voxgender.core.base64 import encode_base64
-from voxgender.core.errors import InputError, MediaTooLargeError
+from voxgender.core.errors import AudioError, InputError, MediaTooLargeError
 from voxgender.core.voiceprint import Voiceprint, Voiceprints, encode_voiceprint
 from voxgender.files.recording import voiceprint_in
 
@@ -156,7 +158,9 @@ def _piece(item: int, source: Source, limits: Limits) -> str | Recording | Unrea
             # It must not be told back in an error, as a file that is not there would be.
             return Unreadable(item, InputError(_TEXT_REASON))
         place = source if isinstance(source, bytes) else Path(source)
-        data = voiceprint_in(place)
+        # Unlike that of Path, this takes a name that is too long.
+        is_there = isinstance(place, bytes) or os.path.exists(place)  # noqa: PTH110
+        data = voiceprint_in(place) if is_there else None
     except InputError as error:
         return Unreadable(item, error.without_origin())
     return _recording(item, place, limits) if data is None else encode_base64(data)
@@ -167,19 +171,31 @@ def _recording(item: int, source: Path | bytes, limits: Limits) -> Recording | U
         size_bytes = len(source)
     else:
         try:
-            size_bytes = source.stat().st_size
-        except OSError as error:
-            return Unreadable(item, InputError(f"{source} cannot be read: {error.strerror or error}"))
+            about = source.stat()
+        except (OSError, ValueError) as error:  # a ValueError, where a NUL is in it
+            reason = getattr(error, "strerror", None) or error
+            return Unreadable(item, InputError(f"{_named(source)} cannot be read: {reason}"))
+        if not stat.S_ISREG(about.st_mode):  # a pipe could be read once, and is sent as often as is needed
+            reason = f"{str(source)!r} is not a regular file; name a file, or hand in its bytes"
+            return Unreadable(item, AudioError(reason))
+        size_bytes = about.st_size
     if size_bytes > limits.max_file_bytes:
         # The service would say so too, but only to who has sent much of it.
         return Unreadable(item, MediaTooLargeError(limits.max_file_bytes, size_bytes))
     return Recording(item, source)
 
 
+def _named(path: Path) -> str:
+    """Return a path as an error tells it: what is rather a voiceprint, damaged or cut off, is not told back."""
+    text = str(path)
+    is_path = len(text) <= _MIN_TEXT or (len(path.name) <= _MIN_TEXT and os.path.isdir(path.parent))  # noqa: PTH112
+    return text if is_path else f"{text[:20]}..."
+
+
 def _columns(matrix: NDArray[np.floating], speech_s: NDArray[np.floating] | None, models: Sequence[str]) -> Voiceprints:
     if matrix.ndim != 2:
         raise InputError(f"a matrix of vectors has two dimensions, not {matrix.ndim}; one vector is matrix[np.newaxis]")
-    lengths = np.full(len(matrix), _MATRIX_SPEECH_S) if speech_s is None else speech_s
+    lengths = np.full(len(matrix), _MATRIX_SPEECH_S) if speech_s is None else np.asarray(speech_s)
     if lengths.shape != (len(matrix),):
         raise InputError(f"speech_s must have the shape ({len(matrix)},), one value a row, not {lengths.shape}")
     if len(models) != 1:

@@ -23,6 +23,7 @@ from voxgender.client.session import (
     IdentifyOptions,
     MediaCallOptions,
     Session,
+    Work,
     checked_task,
     extraction,
     identification,
@@ -101,20 +102,22 @@ class Client:
     def stream(self, sources: Sources, **options: Unpack[IdentifyOptions]) -> Iterator[Results]:
         """Yield the results of :meth:`identify` in parts, in order, as they come; only a few are in memory.
 
-        A part holds up to 10,000 voiceprints, or one recording. ``Results.item`` counts on from part to part.
+        A part holds up to 10,000 voiceprints, or one recording. ``Results.item`` counts on from part to part. Where
+        the call ends in an error, the parts that were started before it come first. Take the parts swiftly: a result
+        is fetched when it is its turn, and the service keeps it for a while only.
 
         Raises:
             VoxgenderError: As :meth:`identify` does, while the parts are taken.
         """
-        call = self._session.call(options)
+        call = self._session.call(options, IdentifyOptions)
         work = identification(sources, options, self._run(call, tell_info(call)))
-        for part in self._do(call, work.jobs):
+        for part in self._do(call, work):
             yield work.tell_of(part)
 
     def extract(
         self, sources: str | Path | bytes | Iterable[str | Path | bytes], **options: Unpack[MediaCallOptions]
     ) -> list[Voiceprint]:
-        """Make the voiceprints of recordings.
+        """Make the voiceprints of recordings. The service keeps none of them: each task is deleted once it is read.
 
         Args:
             sources: Path of an audio file, or its bytes, or several.
@@ -122,15 +125,16 @@ class Client:
 
         Returns:
             A voiceprint of each recording, in order; where ``media`` splits channels, one of each channel. Its
-            ``speech_s`` is 0 where no speech was found.
+            ``speech_s`` is 0 where no speech was found. An error of one recording ends the call without the others;
+            where that may happen, and where channels are split, hand them over one by one.
 
         Raises:
             VoxgenderError: As :meth:`identify` does.
         """
-        call = self._session.call(options)
+        call = self._session.call(options, MediaCallOptions)
         work = extraction(sources, options, self._run(call, tell_info(call)))
         voiceprints = []
-        for part in self._do(call, work.jobs):
+        for part in self._do(call, work):
             voiceprints += part
             work.tell(1)
         return voiceprints
@@ -153,16 +157,28 @@ class Client:
         call = self._session.call(options)
         self._run(call, forget(call, checked_task(task)))
 
-    def _do(self, call: Call, jobs: Iterator[Job[T]]) -> Iterator[T]:
+    def _do(self, call: Call, work: Work[T]) -> Iterator[T]:
         """Yield what jobs come to, in order; as many as may be are started before the first is waited for."""
         started: deque[Job[T]] = deque()
-        for job in jobs:
-            self._run(call, job.start(call))
+        end: Exception | None = None
+        while True:
+            asked_s = call.clock()
+            try:
+                job = next(work.jobs)
+                self._run(call, job.start(call))
+            except StopIteration:
+                break
+            except Exception as error:  # noqa: BLE001 - what is started is charged, so it is told before
+                end = error
+                break
             started.append(job)
-            if len(started) == self._session.parallel:
+            most = work.parallel(self._session.parallel, call.clock() - asked_s)
+            while len(started) >= most:
                 yield self._run(call, started.popleft().finish(call))
         while started:
             yield self._run(call, started.popleft().finish(call))
+        if end is not None:
+            raise end
 
     def _run(self, call: Call, flow: Flow[T]) -> T:
         """Do what a flow says, and return what it comes to."""
@@ -182,7 +198,7 @@ class Client:
     def _send(self, call: Call, request: Request) -> Reply:
         body = bytearray()
         try:
-            with prepared(self._http, self._session.url, request, call.clock()) as ready:
+            with prepared(self._http, self._session.url, request, call) as ready:
                 response = self._http.send(ready, stream=True)
                 try:
                     for piece in response.iter_bytes():

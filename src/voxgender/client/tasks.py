@@ -29,6 +29,8 @@ WAIT_S: Final = 30
 """How long the service is asked to wait for a task before it answers a poll."""
 MAX_POLL_PAUSE_S: Final = 5.0
 """Longest pause between two polls of a service that does not wait."""
+MAX_ASKED_PAUSE_S: Final = 60.0
+"""Longest pause between two polls that a service may ask for: its result must not expire meanwhile."""
 
 
 def submit(call: Call, request: Request) -> Flow[str]:
@@ -75,9 +77,10 @@ def fetch(call: Call, task: str) -> Flow[tuple[bytes, Answer]]:
             if result == NOTHING:
                 raise unexpected(answer, call.correlation_id)
             return result, answer
-        if call.clock() - asked_s < 1.0:  # it did not wait for the task
+        has_waited = "preference-applied" in answer.headers and call.clock() - asked_s >= 1.0
+        if not has_waited or answer.retry_after_s is not None:
             pause_s = min(MAX_POLL_PAUSE_S, pause_s * 2)
-            wait_s = answer.retry_after_s or pause_s
+            wait_s = min(answer.retry_after_s or pause_s, MAX_ASKED_PAUSE_S)
             call.check_time(answer.headers.get(REQUEST_ID, ""), wait_s)
             yield Wait(wait_s)
 

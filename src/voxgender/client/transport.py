@@ -1,20 +1,23 @@
-"""What both clients make of a request: one of httpx, with its time limits, and of what became of it."""
+"""What both clients make of a request: one of httpx, with its time limits."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar, cast
 
 import httpx
 
-from voxgender.client.flow import Lost, Request, Unsent
+from voxgender.client.call import Call
+from voxgender.client.flow import Lost, Request
 from voxgender.client.wire import Answer
 from voxgender.core.errors import InputError, SettingsError
 
 CONNECT_S = 10.0
 MIN_S = 0.001
+PART_BYTES = 64 * 1024
 
 _Http = TypeVar("_Http", httpx.Client, httpx.AsyncClient)
 
@@ -31,9 +34,12 @@ def checked_url(url: str) -> str:
         ...
         voxgender.core.errors.SettingsError: the service's URL is '127.0.0.1:8000'; it looks like http://127.0.0.1:8000
     """
+    if any(mark in url for mark in "@?#"):
+        # What stands there may be a secret, so it is not told back. It would be sent instead of the key.
+        raise SettingsError("the service's URL has a user, a query or a fragment; leave it out, and hand over a key")
     try:
         parsed = httpx.URL(url)
-        is_fit = parsed.scheme in ("http", "https") and bool(parsed.host) and not (parsed.query or parsed.fragment)
+        is_fit = parsed.scheme in ("http", "https") and bool(parsed.host)
     except httpx.InvalidURL:
         is_fit = False
     if not is_fit:
@@ -53,21 +59,22 @@ def checked_header(name: str, text: str) -> str:
 
 
 @contextlib.contextmanager
-def prepared(http: _Http, root: str, request: Request, now_s: float) -> Iterator[httpx.Request]:
+def prepared(http: _Http, root: str, request: Request, call: Call) -> Iterator[httpx.Request]:
     """Give a request that httpx can send until the block ends.
 
     Args:
         http: A client of httpx.
         root: The service's URL.
         request: What is to be sent.
-        now_s: The time, by the call's clock.
+        call: Of which it is a part.
 
     Raises:
-        InputError: Where its recording cannot be read.
+        InputError: Where its recording cannot be read, or changes while it is sent.
+        ServiceTimeoutError: Where the call's time ends while it is sent.
     """
-    left_s = max(MIN_S, request.latest_s - now_s)
+    left_s = max(MIN_S, call.latest_s - call.clock())
     quiet_s = min(request.quiet_s, left_s)
-    timeout = httpx.Timeout(quiet_s, connect=min(CONNECT_S, left_s), pool=None)
+    timeout = httpx.Timeout(quiet_s, connect=min(CONNECT_S, left_s), pool=left_s if left_s < math.inf else None)
     headers: Mapping[str, str] = request.headers
     with contextlib.ExitStack() as stack:
         files = None
@@ -78,7 +85,7 @@ def prepared(http: _Http, root: str, request: Request, now_s: float) -> Iterator
             files = {"file": ("recording", file, "application/octet-stream")}
             boundary = headers["idempotency-key"].replace("-", "")
             headers = {**headers, "content-type": f"multipart/form-data; boundary={boundary}"}
-        yield http.build_request(
+        ready = http.build_request(
             request.method,
             root + request.path,
             params=dict(request.query),
@@ -87,6 +94,38 @@ def prepared(http: _Http, root: str, request: Request, now_s: float) -> Iterator
             files=files,
             timeout=timeout,
         )
+        if request.method == "POST":
+            ready.stream = _Upload(ready, request, call)
+        yield ready
+
+
+class _Upload(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A request's body in small parts, so that the call's time is looked at between them."""
+
+    def __init__(self, ready: httpx.Request, request: Request, call: Call) -> None:
+        self._body = cast("httpx.SyncByteStream", ready.stream)
+        self._body_bytes = int(ready.headers["content-length"])
+        self._name = request.file if isinstance(request.file, Path) else "the body"
+        self._call = call
+
+    def __iter__(self) -> Iterator[bytes]:
+        left_bytes = self._body_bytes
+        try:
+            for piece in self._body:
+                left_bytes -= len(piece)
+                if left_bytes < 0:
+                    break
+                for first in range(0, len(piece), PART_BYTES):
+                    self._call.check_time()
+                    yield piece[first : first + PART_BYTES]
+        except OSError as error:
+            raise InputError(f"{self._name} cannot be read: {error.strerror or error}") from None
+        if left_bytes:
+            raise InputError(f"{self._name} has changed while it was sent")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for part in self:
+            yield part
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -101,8 +140,6 @@ def answer_of(response: httpx.Response, body: bytes) -> Answer:
     return Answer(response.status_code, {name.lower(): told for name, told in response.headers.items()}, body)
 
 
-def lost(error: httpx.RequestError) -> Lost | Unsent:
+def lost(error: httpx.RequestError) -> Lost:
     """Return why there is no answer."""
-    if isinstance(error, httpx.LocalProtocolError):
-        return Unsent(InputError(f"the recording has changed while it was sent: {error}"))
     return Lost(str(error) or type(error).__name__)

@@ -35,14 +35,14 @@ class Answer:
 
     @property
     def retry_after_s(self) -> float | None:
-        """Seconds that the service asks to wait; None where it does not say. It never sends a date.
+        """Seconds that the service asks to wait, 1e6 at most; None where it does not say. It never sends a date.
 
         Example:
             >>> Answer(429, {"retry-after": "5"}).retry_after_s
             5.0
         """
         told = self.headers.get("retry-after", "")
-        return float(told) if told.isascii() and told.isdigit() else None
+        return min(float(told), 1e6) if told.isascii() and told.isdigit() else None
 
 
 class ToldDetail(msgspec.Struct):
