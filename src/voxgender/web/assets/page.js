@@ -145,9 +145,12 @@ for (const button of document.querySelectorAll('[data-export]')) {
     }
   });
 }
-new Intake((files, areSamples) => {
+new Intake((files, source) => {
   announcer.say(`${count(files.length, 'file')} added.`);
-  outbox.take(files, areSamples);
+  outbox.take(files, source);
+});
+addEventListener('beforeunload', (event) => {
+  if ([...items.all].some((item) => item.isHereAlone)) event.preventDefault();
 });
 tasks.resume();
 learn().catch(() => {

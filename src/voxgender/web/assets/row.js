@@ -1,6 +1,7 @@
 // @ts-check
 /** One item as rows of the table: one for each channel that has a result. */
 
+import { canCurl } from './curl.js';
 import { element } from './element.js';
 import { length, percent } from './format.js';
 import { markPicture } from './mark.js';
@@ -60,7 +61,7 @@ export class Row {
     const item = this._item;
     const cell = element('th', { role: 'rowheader', scope: 'rowgroup', rowspan: rows, class: 'cell-name' },
       element('span', { class: 'name' }, item.name));
-    if (item.isSample) cell.append(element('span', { class: 'hint' }, 'Sample, synthesised'));
+    if (item.source === 'samples') cell.append(element('span', { class: 'hint' }, 'Sample, synthesised'));
     else if (item.kind === 'voiceprint') cell.append(element('span', { class: 'hint' }, 'Voiceprint'));
     if (item.kind === 'recording' && item.file && item.state !== 'error') {
       this._player ??= player(item.file, item.name);
@@ -72,9 +73,14 @@ export class Row {
   /** What is told while there is no result. */
   _progress() {
     const { state, message, progress, name } = this._item;
-    const cell = element('td', { role: 'cell', colspan: 3, class: 'cell-progress' });
+    const cell = element('td', { role: 'cell', colspan: state === 'error' ? 2 : 3, class: 'cell-progress' });
     if (state === 'error') {
       cell.append(element('p', { class: 'problem' }, message || 'It did not work.'));
+      return cell;
+    }
+    if (message) {
+      // Nothing moves while it waits.
+      cell.append(element('span', { class: 'state' }, message));
       return cell;
     }
     const isKnown = Number.isFinite(progress);
@@ -83,7 +89,6 @@ export class Row {
     if (state === 'sending' || state === 'running') {
       cell.append(element('progress', { max: 1, value: isKnown ? progress : undefined, 'aria-label': `${WORDS[state]}: ${name}` }));
     }
-    if (message) cell.append(element('p', { class: 'hint' }, message));
     return cell;
   }
 
@@ -113,14 +118,15 @@ export class Row {
   /** @param {number} rows */
   _buttons(rows) {
     const item = this._item;
-    const cell = element('td', { role: 'cell', rowspan: rows, class: 'cell-actions' });
+    // An error has no chart: its buttons have that place, side by side.
+    const cell = element('td', { role: 'cell', rowspan: rows, colspan: item.state === 'error' ? 2 : 1, class: 'cell-actions' });
     const add = (/** @type {keyof Actions} */ action, /** @type {string} */ label) => {
       const button = element('button', { type: 'button', class: 'quiet', 'data-action': action, 'aria-label': `${label}: ${item.name}` }, label);
       button.addEventListener('click', () => this._actions[action](item));
       cell.append(button);
     };
-    if (item.state === 'error' && item.file) add('retry', 'Try again');
-    if (item.kind) add('copy', 'Copy as curl');
+    if (item.state === 'error' && item.file && item.mayPass) add('retry', 'Try again');
+    if (canCurl(item)) add('copy', 'Copy as curl');
     add('remove', item.isOpen ? 'Cancel' : 'Remove');
     return cell;
   }
