@@ -32,6 +32,15 @@ def test_export_holds_what_is_shown_in_three_forms(open_page: Open, server: http
         files[form] = tmp_path / f"results.{form.lower()}"
         download.value.save_as(files[form])
 
+    with page.expect_download() as download:
+        page.get_by_label("Show", exact=True).select_option("Female")
+        page.get_by_label("Name", exact=True).fill("=call")
+        page.get_by_role("button", name="JSON").click()
+    # The other channel is a man's.
+    expect(row(page, "=call.flac").locator("tr")).to_have_count(1)
+    (line,) = json.loads(download.value.path().read_text(encoding="utf-8"))
+    assert (line["name"], line["channel"], line["gender"]) == ("=call.flac", 1, "female")
+
     results = told(server, call())
     lines = json.loads(files["JSON"].read_text(encoding="utf-8"))
     assert [line["name"] for line in lines] == ["=call.flac", "=call.flac", 'a,"b".vp']

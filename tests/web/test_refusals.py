@@ -26,6 +26,7 @@ def test_what_is_wrong_is_told_beside_the_row_and_the_others_have_their_results(
         good__vp=voiceprint_text().encode(),
     )
     expect_ends(page, done=1, errors=5)
+    expect(page.locator("#results-count")).to_have_text("1 result, 5 with an error")
     for name, problem in (
         ("notes.txt", "in no known format"),
         ("huge.wav", "the server takes 2.0 MB at most"),

@@ -35,17 +35,17 @@ export class Row {
 
   /**
    * Draw the item as it is now, if anything has changed.
+   * @param {View[]} views Its channels that are shown.
    * @param {import('./decision.js').Decision} decision
    * @param {number} end Of the scale.
    */
-  draw(decision, end) {
+  draw(views, decision, end) {
     const item = this._item;
-    const drawn = `${item.version} ${decision.malePrior} ${decision.minProbability} ${end}`;
+    const drawn = `${item.version} ${views.map((view) => view.channel)} ${decision.malePrior} ${decision.minProbability} ${end}`;
     if (drawn === this._drawn) return;
     this._drawn = drawn;
     const focused = this.element.contains(document.activeElement) ? document.activeElement : null;
     const action = focused?.getAttribute('data-action');
-    const views = item.views(decision);
     this.element.dataset.state = item.state;
     const first = views.length ? this._result(views[0], decision, end) : [this._progress()];
     const rows = [element('tr', { role: 'row' }, this._name(views.length || 1), ...first, this._buttons(views.length || 1))];
@@ -142,6 +142,9 @@ const WORDS = {
   error: 'Error',
 };
 
+/** Under it, a gender is little better than a guess: one answer in four or more is wrong. */
+const SURE = 0.75;
+
 /**
  * Return what a gender rests on.
  * @param {View} view
@@ -149,7 +152,7 @@ const WORDS = {
  */
 function because(view, decision) {
   if (view.probability === null) return 'no speech was found';
-  if (view.gender !== 'unknown') return percent(view.probability);
+  if (view.gender !== 'unknown') return percent(view.probability) + (view.probability < SURE ? ', barely' : '');
   if (view.likelier === 'unknown') return 'both as likely';
   return `${view.likelier} ${percent(view.probability)}, under ${Number((100 * decision.minProbability).toFixed(1))} %`;
 }
