@@ -169,6 +169,7 @@ def test_a_reload_while_tasks_run_takes_them_up_again(open_page: Open, tmp_path:
         expect_ends(page, done=2)
         expect(page.locator("table.rows .name")).to_have_text(["a.vp", "call.flac", "good.vp"])
         row(page, "a.vp").get_by_role("button", name="Remove").click()
+        expect(row(page, "a.vp")).to_have_count(0)
         stored = page.evaluate("Object.values(sessionStorage).join()")
         assert "call.flac" in stored
         assert voiceprint_text()[:40] not in stored
