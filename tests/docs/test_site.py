@@ -42,6 +42,7 @@ class Page(HTMLParser):
         super().__init__()
         self.links: list[str] = []
         self.loaded: list[str] = []
+        self.sources: list[str] = []
         self.ids: set[str] = set()
         self.feed(path.read_text(encoding="utf-8"))
 
@@ -49,6 +50,7 @@ class Page(HTMLParser):
         told = {name: value or "" for name, value in attrs}
         self.ids.add(told.get("id", ""))
         self.links += [told[name] for name in {"a": ("href",), "form": ("action",)}.get(tag, ()) if name in told]
+        self.sources += [told["src"]] if "src" in told else []
         if tag in LOADING_TAGS:
             self.loaded += [told[name] for name in ("src", "href", "data", "srcset", "poster") if name in told]
         if tag == "link" and LOADING_RELATIONS & set(told.get("rel", "").split()):
@@ -99,6 +101,14 @@ def test_every_page_is_reached_from_the_first_one_and_no_link_is_broken(site: Pa
     assert set(site.rglob("*.html")) == set(pages)
     written = {page.relative_to(ROOT / "docs").with_suffix(".html") for page in (ROOT / "docs").rglob("*.md")}
     assert written <= {path.relative_to(site) for path in pages}
+
+
+def test_every_picture_and_script_that_a_page_loads_is_there(site: Path) -> None:
+    pages = {path: Page(path) for path in site.rglob("*.html")}
+    files = [(path, unquote(url.partition("?")[0])) for path, page in pages.items() for url in page.sources]
+    local = [(path, url) for path, url in files if not re.match(r"\w+:", url)]
+    assert any(url.endswith("page-phone.png") for _, url in local)
+    assert [(path.name, url) for path, url in local if not (path.parent / url).exists()] == []
 
 
 def test_nothing_is_loaded_from_another_host(site: Path) -> None:

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from recordings import call
-from web.conftest import Open
-from web.visit import choose, expect_ends, row
+from web.conftest import Open, Watch
+from web.visit import MEDIA, choose, expect_ends, row
 
 
 def test_by_keyboard_alone_samples_are_heard_and_a_row_is_removed(open_page: Open) -> None:
@@ -68,6 +68,7 @@ def test_no_rule_of_accessibility_is_broken_in_light_and_dark_empty_and_full(ope
     expect_ends(page, done=7, errors=1)
     page.get_by_role("spinbutton", name="Minimum probability").fill("90")
     page.get_by_text("The same as a table").click()
+    page.get_by_text("What do the numbers mean?").click()
     assert broken() == []
     page.set_viewport_size({"width": 390, "height": 800})
     page.get_by_role("button", name="Record").click()
@@ -85,6 +86,27 @@ def test_nothing_is_wider_than_the_screen(open_page: Open) -> None:
     for width in (360, 390, 768, 1024):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_what_belongs_together_stands_side_by_side(open_page: Open, watch: Watch) -> None:
+    watch.expected = ("400",)
+    page = open_page(viewport={"width": 1280, "height": 800})
+
+    def heights(*places: Locator) -> list[int]:
+        return [round(box["y"] + box["height"] / 2) for place in places if (box := place.bounding_box())]
+
+    choose(page, call__flac=call())
+    expect_ends(page, done=1)
+    page.route(f"**{MEDIA}?**", lambda route: route.fulfill(status=400, json={"message": "It was refused."}))
+    choose(page, again__flac=call())
+    expect_ends(page, done=1, errors=1)
+    decision, refused = page.locator("#decision"), row(page, "again.flac")
+    assert len(set(heights(decision.get_by_text("Minimum probability"), decision.get_by_text("Male prior")))) == 1
+    assert len(set(heights(*refused.locator(".cell-actions").get_by_role("button").all()))) == 1
+    page.set_viewport_size({"width": 390, "height": 800})
+    name, play = row(page, "call.flac").locator(".name"), row(page, "call.flac").get_by_role("button", name="Play")
+    assert abs(heights(name)[0] - heights(play)[0]) <= 2
+    expect(page.get_by_role("heading", name="Choose recordings or voiceprints")).to_be_visible()
 
 
 def test_the_page_can_be_pictured_on_a_desktop_in_the_dark_and_on_a_phone(

@@ -17,7 +17,7 @@ from playwright.sync_api import expect
 from recordings import call
 from serving import voiceprint_text
 from web.conftest import Open
-from web.visit import choose, drop, expect_ends, sheet_rows, told, words
+from web.visit import choose, drop, expect_ends, row, sheet_rows, told, words
 
 
 def test_export_holds_what_is_shown_in_three_forms(open_page: Open, server: httpx.Client, tmp_path: Path) -> None:
@@ -31,6 +31,15 @@ def test_export_holds_what_is_shown_in_three_forms(open_page: Open, server: http
         assert download.value.suggested_filename == f"voxgender-results.{form.lower()}"
         files[form] = tmp_path / f"results.{form.lower()}"
         download.value.save_as(files[form])
+
+    with page.expect_download() as download:
+        page.get_by_label("Show", exact=True).select_option("Female")
+        page.get_by_label("Name", exact=True).fill("=call")
+        page.get_by_role("button", name="JSON").click()
+    # The other channel is a man's.
+    expect(row(page, "=call.flac").locator("tr")).to_have_count(1)
+    (line,) = json.loads(download.value.path().read_text(encoding="utf-8"))
+    assert (line["name"], line["channel"], line["gender"]) == ("=call.flac", 1, "female")
 
     results = told(server, call())
     lines = json.loads(files["JSON"].read_text(encoding="utf-8"))
@@ -102,3 +111,22 @@ def test_the_request_copied_as_curl_gives_the_same_result_in_a_shell(open_page: 
         for number, one in enumerate(result.get("channels") or result["voiceprints"]):
             for word in words(one):
                 expect(place.locator("tr").nth(number)).to_contain_text(word)
+
+
+def test_a_copied_request_follows_the_controls_and_one_that_is_refused_says_why(
+    open_page: Open, tmp_path: Path
+) -> None:
+    if not shutil.which("curl"):
+        pytest.skip("curl is not installed")
+    page = open_page(permissions=["clipboard-read", "clipboard-write"])
+    choose(page, good__vp=voiceprint_text().encode())
+    expect_ends(page, done=1)
+    page.get_by_role("spinbutton", name="Male prior").fill("80")
+    row(page, "good.vp").get_by_role("button", name="Copy as curl").click()
+    expect(row(page, "good.vp").get_by_role("button", name="Copy as curl")).to_have_text("Copied")
+    script = page.evaluate("navigator.clipboard.readText()")
+    assert "male_prior=0.8'" in script
+    (tmp_path / "good.vp").write_text("QUFBQUFBQUE=")
+    ran = subprocess.run(["sh"], input=script, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert json.loads(ran.stderr)["type"] == "request.validation-error"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import math
 import re
 from pathlib import Path
 
@@ -54,6 +55,8 @@ def test_what_was_recorded_from_the_microphone_is_told(open_page: Open) -> None:
     page.get_by_role("button", name="Stop and send").click()
     expect_ends(page, done=1)
     expect(row(page, "Recording 1.wav")).to_contain_text("Male")
+    # There is no file that a command line could send.
+    expect(row(page, "Recording 1.wav").get_by_role("button", name="Copy as curl")).to_have_count(0)
     row(page, "Recording 1.wav").get_by_role("button", name="Play").click()
     expect(row(page, "Recording 1.wav").get_by_role("slider")).to_be_visible()
 
@@ -94,6 +97,42 @@ def test_filter_and_sort_choose_what_is_shown(open_page: Open) -> None:
     page.get_by_label("Show", exact=True).select_option("All")
     page.get_by_label("Name", exact=True).fill("LOW")
     expect(names).to_have_text(["low-voice-1.vp", "low-voice-2.vp"])
+    page.get_by_label("Name", exact=True).fill("none such")
+    expect(page.get_by_text("No row matches.")).to_be_visible()
+    page.get_by_role("button", name="Show all").click()
+    expect(names).to_have_count(6)
+    expect(page.get_by_text("No row matches.")).to_be_hidden()
+
+
+def test_rows_that_a_filter_hides_are_cleared_too_and_the_next_result_is_seen(open_page: Open) -> None:
+    page = open_page()
+    choose(page, **{f"{number}__vp": voiceprint_text(number).encode() for number in range(3)})
+    expect_ends(page, done=3)
+    page.get_by_label("Name", exact=True).fill("1.vp")
+    page.get_by_label("Show", exact=True).select_option("With an error")
+    page.get_by_role("button", name="Clear all 3").click()
+    expect(page.locator("#results")).to_be_hidden()
+    choose(page, next__vp=voiceprint_text().encode())
+    expect_ends(page, done=1)
+    expect(page.locator("#results-count")).to_have_text("1 result")
+
+
+def test_a_gender_that_is_little_better_than_a_guess_is_told_with_barely(open_page: Open) -> None:
+    page = open_page()
+    choose(page, a__vp=voiceprint_text(5).encode())
+    expect_ends(page, done=1)
+    llr = float(row(page, "a.vp").locator(".value").text_content().replace("\N{MINUS SIGN}", "-"))
+    for wanted, verdict in ((0.7, r"Male(69|70)\.\d %, barely$"), (0.8, r"Male(79|80)\.\d %$")):
+        # The prior that takes the voice's own evidence to just that probability.
+        odds = wanted / (1 - wanted) / math.exp(llr)
+        page.get_by_role("spinbutton", name="Male prior").fill(f"{100 * odds / (1 + odds):.3f}")
+        expect(row(page, "a.vp").locator(".verdict")).to_have_text(re.compile(verdict))
+
+
+def test_the_page_says_how_long_the_server_keeps_results(open_page: Open, tmp_path: Path) -> None:
+    with running_server(tmp_path, task_ttl_s=5400) as client:
+        expected = "The server keeps results for 90 minutes unless you remove them."
+        expect(open_page(client).locator("#server")).to_contain_text(expected)
 
 
 def test_changed_controls_recompute_results_and_go_with_new_requests(open_page: Open, server: httpx.Client) -> None:
@@ -121,12 +160,16 @@ def test_a_reload_while_tasks_run_takes_them_up_again(open_page: Open, tmp_path:
     server = ServerProcess(tmp_path, extractors=0)
     try:
         page = open_page(server.client)
-        choose(page, call__flac=call(), good__vp=voiceprint_text().encode())
+        # The voiceprints are one request, which the recording comes after.
+        choose(page, a__vp=voiceprint_text(1).encode(), call__flac=call(), good__vp=voiceprint_text().encode())
         expect(row(page, "call.flac")).to_contain_text("Waiting for the server")
-        expect_ends(page, done=1)
+        expect_ends(page, done=2)
         page.reload()
         expect(row(page, "call.flac")).to_contain_text("Waiting for the server")
-        expect_ends(page, done=1)
+        expect_ends(page, done=2)
+        expect(page.locator("table.rows .name")).to_have_text(["a.vp", "call.flac", "good.vp"])
+        row(page, "a.vp").get_by_role("button", name="Remove").click()
+        expect(row(page, "a.vp")).to_have_count(0)
         stored = page.evaluate("Object.values(sessionStorage).join()")
         assert "call.flac" in stored
         assert voiceprint_text()[:40] not in stored
@@ -140,6 +183,25 @@ def test_a_reload_while_tasks_run_takes_them_up_again(open_page: Open, tmp_path:
         expect(page.locator("#results")).to_be_hidden()
     finally:
         server.stop()
+
+
+def test_a_visitor_who_leaves_during_an_upload_is_asked_first(open_page: Open) -> None:
+    page = open_page()
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.get_by_role("button", name="Try samples").click()
+    expect_ends(page, done=6)
+    page.reload()
+    expect_ends(page, done=6)
+    assert asked == []
+    # A browser asks only for a visitor who has done something on the page.
+    page.get_by_role("spinbutton", name="Male prior").click()
+    page.route(f"**{PATH}?**", lambda _: None)
+    choose(page, good__vp=voiceprint_text().encode())
+    expect(row(page, "good.vp")).to_contain_text("Sending")
+    page.reload()
+    expect_ends(page, done=6)
+    assert asked == ["beforeunload"]
 
 
 def test_a_row_that_is_removed_is_forgotten_by_the_server(open_page: Open, server: httpx.Client, watch: Watch) -> None:

@@ -4,30 +4,43 @@
 import { RECORDINGS, VOICEPRINTS } from './api.js';
 
 /**
- * Return a shell script that sends what a row has sent, and asks for the result.
+ * Return whether there is something that a command line could send: a file of the visitor's, or the text of a sample.
+ * A clip from the microphone is in no file.
  * @param {import('./item.js').Item} item
- * @param {import('./decision.js').Decision} decision For a row that was not sent yet.
+ */
+export function canCurl(item) {
+  return item.kind !== null && (item.source === 'files' || item.base64 !== '');
+}
+
+/**
+ * Return a shell script that sends a row, and asks for the result; where the server refuses, it prints why and fails.
+ * @param {import('./item.js').Item} item
+ * @param {import('./decision.js').Decision} decision
  * @param {boolean} hasKey Whether the server wants a key; its value is left to a variable.
  * @returns {string}
  */
 export function curlOf(item, decision, hasKey) {
-  const { minProbability, malePrior } = item.decision ?? decision;
-  const path = item.kind === 'voiceprint' ? VOICEPRINTS : RECORDINGS;
-  const url = `${location.origin}${path}?min_probability=${minProbability}&male_prior=${malePrior}`;
-  const key = hasKey ? ' --header "Authorization: Bearer $VOXGENDER_KEY"' : '';
+  const url = location.origin + (item.kind === 'voiceprint' ? VOICEPRINTS : RECORDINGS);
+  const query = `?min_probability=${decision.minProbability}&male_prior=${decision.malePrior}`;
+  const curl = `curl --silent --show-error${hasKey ? ' --header "Authorization: Bearer $VOXGENDER_KEY"' : ''}`;
   const name = item.name.replaceAll(/[\\"]/g, '\\$&');
   let send = `--form ${quoted(`file=@"${name}"`)}`;
   let before = '';
   if (item.kind === 'voiceprint') {
     const read = item.isText || !item.file ? `tr -d '[:space:]' < ${quoted(item.name)}` : `base64 < ${quoted(item.name)} | tr -d '\\n'`;
-    const text = item.isSample ? item.base64 : `$(${read})`;
+    const text = item.source === 'samples' ? item.base64 : `$(${read})`;
     before = `printf '{"voiceprints": ["%s"]}' "${text}" |\n  `;
     send = '--header "Content-Type: application/json" --data-binary @-';
   }
-  return `location=$(${before}curl --silent --show-error --output /dev/null --write-out '%header{location}' \\
-  ${quoted(url)}${key} \\
+  return `answer=$(${before}${curl} \\
+  ${quoted(url + query)} \\
   ${send})
-curl${key} --header "Prefer: wait=30" "${location.origin}$location"
+id=$(printf %s "$answer" | sed -n 's/.*"task_id": *"\\([^"]*\\)".*/\\1/p')
+if [ -n "$id" ]; then
+  ${curl} --header "Prefer: wait=30" "${url}/$id"; echo
+else
+  printf '%s\\n' "$answer" >&2; false
+fi
 `;
 }
 

@@ -52,6 +52,17 @@ export function size(bytes) {
 }
 
 /**
+ * Return a length of time in the largest unit that it is a whole number of, like `1 hour` or `90 minutes`.
+ * @param {number} seconds
+ */
+export function duration(seconds) {
+  for (const [unit, noun] of UNITS) if (seconds >= unit && seconds % unit === 0) return count(seconds / unit, noun);
+  return count(seconds, 'second');
+}
+
+const UNITS = /** @type {[number, string][]} */ ([[86_400, 'day'], [3600, 'hour'], [60, 'minute']]);
+
+/**
  * Return a number of things, like `1 file` or `5,000 files`.
  * @param {number} number
  * @param {string} noun

@@ -7,27 +7,27 @@ import { sampleFiles } from './samples.js';
 import { wordsOf } from './words.js';
 
 export class Intake {
-  /** @param {(files: File[], areSamples: boolean) => void} onFiles */
+  /** @param {(files: File[], source: import('./item.js').Source) => void} onFiles */
   constructor(onFiles) {
     const input = /** @type {HTMLInputElement} */ (byId('files'));
     byId('choose').addEventListener('click', () => input.click());
     input.addEventListener('change', () => {
-      if (input.files?.length) onFiles([...input.files], false);
+      if (input.files?.length) onFiles([...input.files], 'files');
       input.value = '';
     });
     byId('samples').addEventListener('click', async () => {
       this._tell('');
       try {
-        onFiles(await sampleFiles(), true);
+        onFiles(await sampleFiles(), 'samples');
       } catch (error) {
         this._tell(wordsOf(error));
       }
     });
     this._takeDrops(onFiles);
-    new RecordingForm((file) => onFiles([file], false), (words) => this._tell(words));
+    new RecordingForm((file) => onFiles([file], 'microphone'), (words) => this._tell(words));
   }
 
-  /** @param {(files: File[], areSamples: boolean) => void} onFiles */
+  /** @param {(files: File[], source: import('./item.js').Source) => void} onFiles */
   _takeDrops(onFiles) {
     let depth = 0;
     const mark = () => document.body.classList.toggle('is-dropping', depth > 0);
@@ -49,7 +49,7 @@ export class Intake {
       if (!event.dataTransfer || !hasFiles(event)) return;
       event.preventDefault();
       const files = [...event.dataTransfer.files];
-      if (files.length) onFiles(files, false);
+      if (files.length) onFiles(files, 'files');
     });
   }
 

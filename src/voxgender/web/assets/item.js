@@ -6,6 +6,7 @@ import { genderOf, isSame, maleProbability } from './decision.js';
 /**
  * @typedef {import('./decision.js').Decision} Decision
  * @typedef {import('./decision.js').Gender} Gender
+ * @typedef {'files' | 'microphone' | 'samples'} Source Where a file came from.
  * @typedef {'reading' | 'waiting' | 'sending' | 'pending' | 'running' | 'done' | 'error'} State
  *
  * @typedef {object} Score What the server told of one channel or voiceprint.
@@ -25,17 +26,17 @@ export class Item {
   /**
    * @param {string} name
    * @param {File | null} file None after a reload: the page keeps no audio.
+   * @param {Source} source
+   * @param {number} [id] Its place in the order of adding, where it has one from before a reload.
    */
-  constructor(name, file) {
-    last += 1;
-    /** Its place in the order of adding. */
-    this.id = last;
+  constructor(name, file, source, id = last + 1) {
+    last = Math.max(last, id);
+    this.id = id;
     this.name = name;
     this.file = file;
+    this.source = source;
     /** @type {'recording' | 'voiceprint' | null} Null until the file has been looked at. */
     this.kind = null;
-    /** Whether the page itself brought it. */
-    this.isSample = false;
     /** The voiceprint as the API takes it; a recording stays in its file. */
     this.base64 = '';
     /** Whether a voiceprint's file holds that text itself. */
@@ -46,6 +47,8 @@ export class Item {
     this.progress = Number.NaN;
     /** What is to be said beside the row. */
     this.message = '';
+    /** Whether an error may pass when the same is sent again. */
+    this.mayPass = true;
     /** @type {Score[]} */
     this.scores = [];
     /** @type {Decision | null} The one it was asked with. */
@@ -60,6 +63,11 @@ export class Item {
 
   get isOpen() {
     return this.state !== 'done' && this.state !== 'error';
+  }
+
+  /** Whether the server does not have it yet, so that it is lost with the page. */
+  get isHereAlone() {
+    return this.state === 'reading' || this.state === 'waiting' || this.state === 'sending';
   }
 
   /**

@@ -1,6 +1,7 @@
 // @ts-check
 /** All rows of the page, and who wants to know of a change. */
 
+import { ApiError } from './api.js';
 import { wordsOf } from './words.js';
 
 /** @typedef {import('./item.js').Item} Item */
@@ -59,7 +60,8 @@ export class Items {
   fail(items, error) {
     if (error instanceof DOMException && error.name === 'AbortError') return;
     const message = wordsOf(error);
-    for (const item of items) this.end(item, { state: 'error', message });
+    const mayPass = !(error instanceof ApiError && HOPELESS.has(error.status));
+    for (const item of items) this.end(item, { state: 'error', message, mayPass });
   }
 
   /**
@@ -79,3 +81,5 @@ export class Items {
 }
 
 const PAUSE_MS = 16;
+/** Refusals of what was sent, which the same will meet again. */
+const HOPELESS = new Set([413, 422]);

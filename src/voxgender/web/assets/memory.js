@@ -10,7 +10,9 @@ const NAME = 'voxgender.tasks';
  * @typedef {object} Remembered
  * @property {string} location
  * @property {'recording' | 'voiceprint'} kind
+ * @property {import('./item.js').Source} source
  * @property {(string | null)[]} names In the order of the results; null for a row that was removed.
+ * @property {(number | null)[]} ids Their places in the order of adding.
  * @property {import('./decision.js').Decision} decision
  */
 
@@ -18,7 +20,7 @@ const NAME = 'voxgender.tasks';
 export function remembered() {
   try {
     const told = JSON.parse(sessionStorage.getItem(NAME) ?? '[]');
-    return Array.isArray(told) ? told : [];
+    return Array.isArray(told) ? told.filter((task) => Array.isArray(task.names) && Array.isArray(task.ids)) : [];
   } catch {
     return [];
   }
@@ -32,7 +34,9 @@ export function remember(tasks) {
   const told = Array.from(tasks, (task) => ({
     location: task.location,
     kind: /** @type {'recording' | 'voiceprint'} */ (task.rows[0].kind),
+    source: task.rows[0].source,
     names: task.items.map((item) => item && item.name),
+    ids: task.items.map((item) => item && item.id),
     decision: task.decision,
   }));
   try {

@@ -8,6 +8,7 @@ import { patiently } from './patience.js';
 import { Queue } from './queue.js';
 import { Task } from './task.js';
 import { contentOf, readAll } from './voiceprint.js';
+import { detailWords } from './words.js';
 
 /** Uploads at a time; the others wait. */
 const UPLOADS = 2;
@@ -40,10 +41,10 @@ export class Outbox {
   /**
    * Take files: each is a row at once.
    * @param {File[]} files
-   * @param {boolean} [areSamples] Whether the page brought them.
+   * @param {import('./item.js').Source} source
    */
-  async take(files, areSamples = false) {
-    const items = files.map((file) => Object.assign(new Item(file.name, file), { isSample: areSamples }));
+  async take(files, source) {
+    const items = files.map((file) => new Item(file.name, file, source));
     this._items.add(items);
     await this._sort(items);
   }
@@ -104,10 +105,10 @@ export class Outbox {
     if (!this._items.all.has(item)) return;
     const file = /** @type {File} */ (item.file);
     const most = this.limits.max_file_bytes;
-    if (file.size === 0) return this._items.end(item, { state: 'error', message: 'The file is empty.' });
+    if (file.size === 0) return this._items.end(item, { state: 'error', message: 'The file is empty.', mayPass: false });
     if (file.size > most) {
       const message = `Too large: it has ${size(file.size)}, and the server takes ${size(most)} at most.`;
-      return this._items.end(item, { state: 'error', message });
+      return this._items.end(item, { state: 'error', message, mayPass: false });
     }
     const form = new FormData();
     form.append('file', file, file.name);
@@ -155,7 +156,7 @@ export class Outbox {
       } catch (error) {
         const wrong = wrongPlaces(error);
         if (!wrong.size) return void this._items.fail(rows, error);
-        for (const [place, message] of wrong) this._items.end(rows[place], { state: 'error', message });
+        for (const [place, message] of wrong) this._items.end(rows[place], { state: 'error', message, mayPass: false });
         rows = rows.filter((_, place) => !wrong.has(place));
       }
     }
@@ -203,9 +204,10 @@ export class Outbox {
 function wrongPlaces(error) {
   const wrong = new Map();
   if (!(error instanceof ApiError) || error.status !== 422) return wrong;
-  for (const { location, message } of error.details) {
+  for (const detail of error.details) {
+    const { location } = detail;
     if (location[0] === 'body' && location[1] === 'voiceprints' && typeof location[2] === 'number') {
-      wrong.set(location[2], message);
+      wrong.set(location[2], detailWords(detail));
     }
   }
   return wrong;

@@ -8,7 +8,7 @@ import { DecisionForm } from './decision-form.js';
 import { isSame } from './decision.js';
 import { byId } from './element.js';
 import { exportAs } from './export.js';
-import { count, percent } from './format.js';
+import { count, duration, percent } from './format.js';
 import { drawHistogram } from './histogram.js';
 import { Intake } from './intake.js';
 import { Items } from './items.js';
@@ -39,6 +39,13 @@ function wish() {
   };
 }
 
+/** Let all rows be shown again. */
+function showAll() {
+  /** @type {HTMLInputElement} */ (byId('filter-name')).value = '';
+  /** @type {HTMLSelectElement} */ (byId('filter-kind')).value = 'all';
+  draw();
+}
+
 function draw() {
   const decision = decisionForm.value;
   const all = [...items.all];
@@ -47,8 +54,12 @@ function draw() {
   const open = all.filter((item) => item.isOpen).length;
   const parts = [count(views.length, 'result')];
   if (open) parts.push(`${open.toLocaleString('en')} under way`);
+  const errors = all.filter((item) => item.state === 'error').length;
+  if (errors) parts.push(`${errors.toLocaleString('en')} with an error`);
   if (shown.length < all.length) parts.push(`${shown.length.toLocaleString('en')} of ${count(all.length, 'row')} shown`);
   byId('results').hidden = !all.length;
+  byId('none').hidden = shown.length > 0;
+  byId('clear').textContent = `Clear all ${all.length.toLocaleString('en')}`;
   document.body.classList.toggle('has-rows', all.length > 0);
   byId('results-count').textContent = parts.join(', ');
   drawTally(byId('tally'), views);
@@ -122,6 +133,7 @@ async function learn() {
   const info = await patiently(() => api.info(), { key, onWait: () => {} });
   outbox.limits = { ...outbox.limits, ...info.limits };
   decisionForm.preset(info.defaults);
+  byId('server').append(` The server keeps results for ${duration(info.limits.task_ttl_s)} unless you remove them.`);
   byId('server').append(` This is voxgender ${info.version} with the model ${info.models.join(', ')}.`);
   draw();
 }
@@ -132,8 +144,14 @@ table.onMore = draw;
 for (const id of ['filter-name', 'filter-kind', 'sort']) byId(id).addEventListener('input', draw);
 byId('clear').addEventListener('click', () => {
   outbox.remove([...items.all]);
+  // What comes next must not be hidden by what was looked for before.
+  showAll();
   announcer.say('All rows were removed.');
   byId('choose').focus();
+});
+byId('none-button').addEventListener('click', () => {
+  showAll();
+  byId('results').focus();
 });
 for (const button of document.querySelectorAll('[data-export]')) {
   button.addEventListener('click', async () => {
@@ -145,9 +163,12 @@ for (const button of document.querySelectorAll('[data-export]')) {
     }
   });
 }
-new Intake((files, areSamples) => {
+new Intake((files, source) => {
   announcer.say(`${count(files.length, 'file')} added.`);
-  outbox.take(files, areSamples);
+  outbox.take(files, source);
+});
+addEventListener('beforeunload', (event) => {
+  if ([...items.all].some((item) => item.isHereAlone)) event.preventDefault();
 });
 tasks.resume();
 learn().catch(() => {

@@ -29,7 +29,7 @@ export async function patiently(attempt, { key, onWait, signal, maxTries = MAX_T
       if (reason) {
         // Another request may have asked for it while this one was on its way.
         if (key.headers().authorization !== sent) continue;
-        onWait('The server asks for a key.');
+        onWait('Waiting for a key');
         await key.ask(reason);
       } else {
         const isLimit = error instanceof ApiError && error.status === 429;

@@ -1,6 +1,7 @@
 // @ts-check
 /** One item as rows of the table: one for each channel that has a result. */
 
+import { canCurl } from './curl.js';
 import { element } from './element.js';
 import { length, percent } from './format.js';
 import { markPicture } from './mark.js';
@@ -34,17 +35,17 @@ export class Row {
 
   /**
    * Draw the item as it is now, if anything has changed.
+   * @param {View[]} views Its channels that are shown.
    * @param {import('./decision.js').Decision} decision
    * @param {number} end Of the scale.
    */
-  draw(decision, end) {
+  draw(views, decision, end) {
     const item = this._item;
-    const drawn = `${item.version} ${decision.malePrior} ${decision.minProbability} ${end}`;
+    const drawn = `${item.version} ${views.map((view) => view.channel)} ${decision.malePrior} ${decision.minProbability} ${end}`;
     if (drawn === this._drawn) return;
     this._drawn = drawn;
     const focused = this.element.contains(document.activeElement) ? document.activeElement : null;
     const action = focused?.getAttribute('data-action');
-    const views = item.views(decision);
     this.element.dataset.state = item.state;
     const first = views.length ? this._result(views[0], decision, end) : [this._progress()];
     const rows = [element('tr', { role: 'row' }, this._name(views.length || 1), ...first, this._buttons(views.length || 1))];
@@ -60,7 +61,7 @@ export class Row {
     const item = this._item;
     const cell = element('th', { role: 'rowheader', scope: 'rowgroup', rowspan: rows, class: 'cell-name' },
       element('span', { class: 'name' }, item.name));
-    if (item.isSample) cell.append(element('span', { class: 'hint' }, 'Sample, synthesised'));
+    if (item.source === 'samples') cell.append(element('span', { class: 'hint' }, 'Sample, synthesised'));
     else if (item.kind === 'voiceprint') cell.append(element('span', { class: 'hint' }, 'Voiceprint'));
     if (item.kind === 'recording' && item.file && item.state !== 'error') {
       this._player ??= player(item.file, item.name);
@@ -72,9 +73,14 @@ export class Row {
   /** What is told while there is no result. */
   _progress() {
     const { state, message, progress, name } = this._item;
-    const cell = element('td', { role: 'cell', colspan: 3, class: 'cell-progress' });
+    const cell = element('td', { role: 'cell', colspan: state === 'error' ? 2 : 3, class: 'cell-progress' });
     if (state === 'error') {
       cell.append(element('p', { class: 'problem' }, message || 'It did not work.'));
+      return cell;
+    }
+    if (message) {
+      // Nothing moves while it waits.
+      cell.append(element('span', { class: 'state' }, message));
       return cell;
     }
     const isKnown = Number.isFinite(progress);
@@ -83,7 +89,6 @@ export class Row {
     if (state === 'sending' || state === 'running') {
       cell.append(element('progress', { max: 1, value: isKnown ? progress : undefined, 'aria-label': `${WORDS[state]}: ${name}` }));
     }
-    if (message) cell.append(element('p', { class: 'hint' }, message));
     return cell;
   }
 
@@ -113,14 +118,15 @@ export class Row {
   /** @param {number} rows */
   _buttons(rows) {
     const item = this._item;
-    const cell = element('td', { role: 'cell', rowspan: rows, class: 'cell-actions' });
+    // An error has no chart: its buttons have that place, side by side.
+    const cell = element('td', { role: 'cell', rowspan: rows, colspan: item.state === 'error' ? 2 : 1, class: 'cell-actions' });
     const add = (/** @type {keyof Actions} */ action, /** @type {string} */ label) => {
       const button = element('button', { type: 'button', class: 'quiet', 'data-action': action, 'aria-label': `${label}: ${item.name}` }, label);
       button.addEventListener('click', () => this._actions[action](item));
       cell.append(button);
     };
-    if (item.state === 'error' && item.file) add('retry', 'Try again');
-    if (item.kind) add('copy', 'Copy as curl');
+    if (item.state === 'error' && item.file && item.mayPass) add('retry', 'Try again');
+    if (canCurl(item)) add('copy', 'Copy as curl');
     add('remove', item.isOpen ? 'Cancel' : 'Remove');
     return cell;
   }
@@ -136,6 +142,9 @@ const WORDS = {
   error: 'Error',
 };
 
+/** Under it, a gender is little better than a guess: one answer in four or more is wrong. */
+const SURE = 0.75;
+
 /**
  * Return what a gender rests on.
  * @param {View} view
@@ -143,7 +152,7 @@ const WORDS = {
  */
 function because(view, decision) {
   if (view.probability === null) return 'no speech was found';
-  if (view.gender !== 'unknown') return percent(view.probability);
+  if (view.gender !== 'unknown') return percent(view.probability) + (view.probability < SURE ? ', barely' : '');
   if (view.likelier === 'unknown') return 'both as likely';
   return `${view.likelier} ${percent(view.probability)}, under ${Number((100 * decision.minProbability).toFixed(1))} %`;
 }

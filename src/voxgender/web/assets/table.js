@@ -44,10 +44,10 @@ export class Table {
     const seen = shown.slice(0, this._most);
     const end = scaleEnd(seen.reduce((most, { views }) => views.reduce((one, view) => Math.max(one, Math.abs(view.llr ?? 0)), most), 0));
     let place = this._table.tHead?.nextElementSibling ?? null;
-    for (const { item } of seen) {
+    for (const { item, views } of seen) {
       let row = this._rows.get(item);
       if (!row) this._rows.set(item, (row = new Row(item, this._actions)));
-      row.draw(decision, end);
+      row.draw(views, decision, end);
       if (place === row.element) place = place.nextElementSibling;
       else this._table.insertBefore(row.element, place);
     }
@@ -63,7 +63,7 @@ export class Table {
 }
 
 /**
- * Return the items that a filter lets through, sorted.
+ * Return the items that a filter lets through, sorted; of several channels, those that it lets through.
  * @param {Iterable<Item>} items
  * @param {import('./decision.js').Decision} decision
  * @param {{name: string, kind: string, sort: string}} wish What the controls say.
@@ -74,7 +74,7 @@ export function chosen(items, decision, wish) {
   const shown = [];
   for (const item of items) {
     if (name && !item.name.toLowerCase().includes(name)) continue;
-    const views = item.views(decision);
+    const views = item.views(decision).filter((view) => isOfKind(view, wish.kind));
     if (isWanted(item, views, wish.kind)) shown.push({ item, views });
   }
   const order = ORDERS[/** @type {keyof typeof ORDERS} */ (wish.sort)];
@@ -90,8 +90,18 @@ function isWanted(item, views, kind) {
   if (kind === 'all') return true;
   if (kind === 'open') return item.isOpen;
   if (kind === 'error') return item.state === 'error';
-  return views.some((view) => view.gender === kind);
+  return views.length > 0;
 }
+
+/**
+ * @param {View} view
+ * @param {string} kind
+ */
+function isOfKind(view, kind) {
+  return view.gender === kind || !GENDERS.has(kind);
+}
+
+const GENDERS = new Set(['female', 'male', 'unknown']);
 
 /** Items without a value come last; of several channels, the first in that order counts. */
 const ORDERS = {

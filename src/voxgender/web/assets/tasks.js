@@ -35,15 +35,17 @@ export class Tasks {
 
   /** Take up the tasks that this tab started before a reload. */
   resume() {
-    for (const told of remembered()) {
-      const items = told.names.map((name) => {
-        return name === null ? null : Object.assign(new Item(name, null), { kind: told.kind, state: 'pending' });
+    const tasks = remembered().map((told) => {
+      const { location, kind, source, names, ids, decision } = told;
+      const items = names.map((name, place) => {
+        if (name === null) return null;
+        return Object.assign(new Item(name, null, source, ids[place] ?? undefined), { kind, decision, state: 'pending' });
       });
-      const task = new Task(told.location, items, told.decision);
-      for (const item of task.rows) item.decision = told.decision;
-      this._items.add(task.rows);
-      this.follow(task);
-    }
+      return new Task(location, items, decision);
+    });
+    // As they were added, which is not the order of sending.
+    this._items.add(tasks.flatMap((task) => task.rows).sort((one, other) => one.id - other.id));
+    tasks.forEach((task) => this.follow(task));
   }
 
   /**
@@ -67,7 +69,8 @@ export class Tasks {
       for (const item of task.rows) this._items.change(item, { state, progress: progress ?? Number.NaN, message: '' });
     } else if (answer.error) {
       const message = taskWords(answer.error);
-      for (const item of task.rows) this._items.end(item, { state: 'error', message });
+      const mayPass = state !== 'rejected';
+      for (const item of task.rows) this._items.end(item, { state: 'error', message, mayPass });
     } else {
       task.items.forEach((item, place) => {
         if (!item) return;
