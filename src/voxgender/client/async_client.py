@@ -136,7 +136,12 @@ class AsyncClient:
                         under_way.append(asyncio.create_task(self._whole(call, job)))
                 if not under_way:
                     break
-                yield await under_way.popleft()
+                try:
+                    part = await under_way.popleft()
+                except Exception as error:  # noqa: BLE001 - a later one may have overtaken it, and be charged
+                    end, is_over = end or error, True
+                else:
+                    yield part
             if end is not None:
                 raise end
         finally:
