@@ -86,7 +86,7 @@ def test_a_list_that_overtook_the_one_that_is_refused_is_told() -> None:
     async def within() -> list[int]:
         told: list[int] = []
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
-            with pytest.raises(ForbiddenError):
+            with pytest.raises(ForbiddenError):  # noqa: PT012 - the parts come before it
                 async for part in AsyncClient(http=http).stream([ITEM] * 15):
                     told += part.item.tolist()
         return told
