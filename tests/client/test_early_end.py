@@ -72,6 +72,29 @@ def test_where_a_source_fails_all_that_was_charged_is_told(
     assert stored(tmp_path)[1] == 30
 
 
+def test_a_list_that_overtook_the_one_that_is_refused_is_told() -> None:
+    async def answer(request: httpx.Request) -> httpx.Response:
+        body = await request.aread()
+        if request.method == "POST" and body.count(b",") == 9:  # the first list, of ten
+            await overtaken.wait()
+            return httpx.Response(403, json={"type": "request.forbidden", "message": "No."})
+        told = service(request)
+        if service.fetched:
+            overtaken.set()
+        return told
+
+    async def within() -> list[int]:
+        told: list[int] = []
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+            with pytest.raises(ForbiddenError):  # noqa: PT012 - the parts come before it
+                async for part in AsyncClient(http=http).stream([ITEM] * 15):
+                    told += part.item.tolist()
+        return told
+
+    service, overtaken = PlayedService(), asyncio.Event()
+    assert asyncio.run(within()) == [10, 11, 12, 13, 14]
+
+
 def test_where_a_source_is_slow_each_result_is_fetched_before_it_can_expire() -> None:
     service = PlayedService(max_voiceprints=1, task_ttl_s=0.4)  # so that a source is slow from 50 ms on
     unfetched: list[int] = []

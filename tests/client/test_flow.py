@@ -181,8 +181,8 @@ def test_each_refusal_has_a_class_of_its_own_with_all_that_was_told(status: int,
 @pytest.mark.parametrize("body", [b"<html>", b"", b"\xff", b"[" * 10_000, b'{"type": 3}'])
 def test_a_refusal_that_is_not_the_contract_s_still_has_the_class_of_its_status(body: bytes) -> None:
     script = Script([Answer(403, {}, body)])
-    with pytest.raises(ForbiddenError, match="the service answered 403"):
-        script.play(ask(script.call(), POST))
+    with pytest.raises(ForbiddenError, match=r"^the service answered 403 \(correlation id c1\)$"):
+        script.play(ask(script.call(correlation_id="c1"), POST))
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"", b"\xff", b"[" * 10_000, b'{"task": {"task_id": "1"}}'])

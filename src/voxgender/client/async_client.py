@@ -89,7 +89,7 @@ class AsyncClient:
     async def stream(self, sources: Sources, **options: Unpack[IdentifyOptions]) -> AsyncGenerator[Results, None]:
         """Yield the results in parts, in order, as they come, as :meth:`~voxgender.client.Client.stream` does."""
         call = self._session.call(options, IdentifyOptions)
-        work = identification(sources, options, await self._run(call, tell_info(call)))
+        work = identification(sources, options, await self._run(call, self._session.info(call)))
         async with aclosing(self._do(call, work.jobs)) as parts:
             async for part in parts:
                 yield work.tell_of(part)
@@ -99,7 +99,7 @@ class AsyncClient:
     ) -> list[Voiceprint]:
         """Make the voiceprints of recordings, as :meth:`~voxgender.client.Client.extract` does."""
         call = self._session.call(options, MediaCallOptions)
-        work = extraction(sources, options, await self._run(call, tell_info(call)))
+        work = extraction(sources, options, await self._run(call, self._session.info(call)))
         voiceprints = []
         async with aclosing(self._do(call, work.jobs)) as parts:
             async for part in parts:
@@ -136,7 +136,12 @@ class AsyncClient:
                         under_way.append(asyncio.create_task(self._whole(call, job)))
                 if not under_way:
                     break
-                yield await under_way.popleft()
+                try:
+                    part = await under_way.popleft()
+                except Exception as error:  # noqa: BLE001 - a later one may have overtaken it, and be charged
+                    end, is_over = end or error, True
+                else:
+                    yield part
             if end is not None:
                 raise end
         finally:
@@ -178,5 +183,5 @@ class AsyncClient:
             return lost(error)
         except InputError as error:
             return Unsent(error)
-        self._session.has_answered = True
+        self._session.hear(response.status_code)
         return answer_of(response, bytes(body))

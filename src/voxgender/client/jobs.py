@@ -93,7 +93,8 @@ class ListJob:
         voiceprints: Which; let go of once they are accepted.
         query: Of the request.
         keeps_errors: Whether voiceprints that are refused are left out, and told as errors. The rest is submitted
-            anew then: a refused request has started no task, and charged nothing.
+            anew then: a refused request has started no task, and charged nothing. For the same reason a list that is
+            too large for what answers is cut in two.
         forgets: Whether the task is deleted once its result is here.
     """
 
@@ -101,43 +102,51 @@ class ListJob:
     query: Query
     keeps_errors: bool = False
     forgets: bool = False
-    _task: str = ""
-    _items: list[int] = field(default_factory=list)
+    _tasks: list[tuple[str, list[int]]] = field(default_factory=list)
     _errors: dict[int, VoxgenderError] = field(default_factory=dict)
 
     def start(self, call: Call) -> Flow[None]:
         """Submit them."""
-        left, self.voiceprints = self.voiceprints, VoiceprintList()
+        waiting, self.voiceprints = [self.voiceprints], VoiceprintList()
         headers = {"content-type": "application/json"}
-        while left.items and not self._task:
+        while waiting:
+            left = waiting.pop()
             try:
-                self._task = yield from submit(
-                    call, Request("POST", OF_VOICEPRINTS, self.query, headers, body=left.body())
-                )
+                task = yield from submit(call, Request("POST", OF_VOICEPRINTS, self.query, headers, body=left.body()))
+                self._tasks.append((task, left.items))
+            except TooLargeError as too_large:  # a proxy in front of the service may take less
+                middle = len(left.items) // 2
+                if middle:
+                    waiting += [left.without(left.items[:middle]), left.without(left.items[middle:])]
+                elif self.keeps_errors:
+                    self._errors[left.items[0]] = too_large
+                else:
+                    raise
             except ValidationError as refused:
                 error = _of_the_callers_list(refused, left.items)
                 if not (self.keeps_errors and error.items):
                     raise error from None
                 self._errors |= {item: _of_one_item(error, item) for item in error.items}
                 left = left.without(error.items)
-        self._items = left.items
+                waiting += [left] if left.items else []
 
     def finish(self, call: Call) -> Flow[Results]:
         """Return the results of all of them."""
         parts = [results.of_errors(self._errors)]
-        if self._task:
+        for task, items in self._tasks:
             try:
-                told, answer = yield from fetch(call, self._task)
+                told, answer = yield from fetch(call, task)
             except _OF_ONE_TASK as error:
                 if not self.keeps_errors:
                     raise
-                return results.joined([*parts, results.of_errors(dict.fromkeys(self._items, error))])
+                parts.append(results.of_errors(dict.fromkeys(items, error)))
+                continue
             rows = parse(told, _Voiceprints, call.correlation_id, answer).voiceprints
-            if len(rows) != len(self._items):
+            if len(rows) != len(items):
                 raise unexpected(answer, call.correlation_id)
-            parts.append(results.of_rows(self._items, rows, self._task))
+            parts.append(results.of_rows(items, rows, task))
             if self.forgets:
-                yield from forget(call, self._task)
+                yield from forget(call, task)
         return results.joined(parts)
 
 

@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxgender.client.call import Call
+from voxgender.client.flow import Flow
 from voxgender.client.jobs import EXTRACTION, OF_RECORDINGS, OF_VOICEPRINTS, Job, extraction_jobs, identification_jobs
 from voxgender.client.query import decision_query
 from voxgender.client.results import Results
 from voxgender.client.sources import Sources, listed, pieces, recordings
+from voxgender.client.tasks import tell_info
 from voxgender.client.transport import checked_header, checked_url
 from voxgender.client.wire import ServiceInfo
 from voxgender.core.errors import SettingsError
@@ -27,6 +29,8 @@ from voxgender.core.voiceprint import Voiceprint
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
 RETRY_S: Final = 300.0
 PARALLEL: Final = 4
+INFO_S: Final = 60.0
+"""For so long what the service is and takes is not asked again."""
 MIXED: Final = MediaOptions("mix")
 """All of a recording, its channels mixed to one, as ``voxgender.identify`` hears it."""
 
@@ -102,6 +106,8 @@ class Session:
         retry_s: For how long a request is tried again.
         parallel: Most tasks under way at a time.
         has_answered: Whether the service ever has.
+        known: What the service said that it is; None where it must be asked.
+        known_until_s: By the clock of calls: when it is asked again.
     """
 
     url: str
@@ -109,6 +115,8 @@ class Session:
     retry_s: float = RETRY_S
     parallel: int = PARALLEL
     has_answered: bool = False
+    known: ServiceInfo | None = None
+    known_until_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.url = checked_url(self.url)
@@ -145,6 +153,24 @@ class Session:
             timeout_s=timeout_s,
             has_answered=self.has_answered,
         )
+
+    def info(self, call: Call) -> Flow[ServiceInfo]:
+        """Return what the service is and takes, as it has said within the last minute.
+
+        Raises:
+            ServiceError: Where it does not say.
+        """
+        info = self.known
+        if info is None or call.clock() >= self.known_until_s:
+            info = yield from tell_info(call)
+            self.known, self.known_until_s = info, call.clock() + INFO_S
+        return info
+
+    def hear(self, status: int) -> None:
+        """Take the status of an answer."""
+        self.has_answered = True
+        if status in (413, 422):  # it may take less than it did
+            self.known = None
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Container, Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -52,9 +52,10 @@ class VoiceprintList:
         self.texts.append(text)
         self.body_bytes += len(text) + _ITEM_BYTES
 
-    def without(self, refused: Container[int]) -> VoiceprintList:
+    def without(self, refused: Iterable[int]) -> VoiceprintList:
         """Return a list of those that are not refused."""
         left = VoiceprintList()
+        refused = frozenset(refused)
         for item, text in zip(self.items, self.texts, strict=True):
             if item not in refused:
                 left.add(item, text)

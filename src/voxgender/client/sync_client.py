@@ -110,7 +110,7 @@ class Client:
             VoxgenderError: As :meth:`identify` does, while the parts are taken.
         """
         call = self._session.call(options, IdentifyOptions)
-        work = identification(sources, options, self._run(call, tell_info(call)))
+        work = identification(sources, options, self._run(call, self._session.info(call)))
         for part in self._do(call, work):
             yield work.tell_of(part)
 
@@ -132,7 +132,7 @@ class Client:
             VoxgenderError: As :meth:`identify` does.
         """
         call = self._session.call(options, MediaCallOptions)
-        work = extraction(sources, options, self._run(call, tell_info(call)))
+        work = extraction(sources, options, self._run(call, self._session.info(call)))
         voiceprints = []
         for part in self._do(call, work):
             voiceprints += part
@@ -210,5 +210,5 @@ class Client:
             return lost(error)
         except InputError as error:
             return Unsent(error)
-        self._session.has_answered = True
+        self._session.hear(response.status_code)
         return answer_of(response, bytes(body))

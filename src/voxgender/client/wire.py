@@ -203,7 +203,7 @@ def error_of(told: ToldError, kind: type[ServiceError], what: str, correlation_i
     reasons = details[0].message if details else told.message
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
     return kind(
-        f"{what}: {reasons.removesuffix('.')}{more}{_known_as(correlation_id)}" if reasons else what,
+        f"{what}{reasons and ': '}{reasons.removesuffix('.')}{more}{_known_as(correlation_id)}",
         status=answer.status,
         type=told.type,
         details=details,
