@@ -87,7 +87,7 @@ class Traces:
         return ""
 
     def close(self) -> None:
-        """Send what has not been sent yet; it takes up to ``CLOSE_MS``."""
+        """Send what has not been sent yet; it takes up to ``CLOSE_S``."""
 
 
 _NO_REQUEST: Final = RequestSpan()
