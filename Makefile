@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve test docs test-slow lint format constraints model size bench screenshots clean
+.PHONY: serve test docs test-slow chaos fuzz soak audit sbom lint format constraints model size bench screenshots clean
 
 serve: $(VENV)/.serve
 	$(BIN)/voxgender serve
@@ -63,6 +63,17 @@ model: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.serving
 	$(BIN)/python -m benchmarks.rpc --write
+
+# Long trials of what the service promises; they rewrite the rows of docs/reliability.md.
+chaos: $(VENV)/.dev
+	$(BIN)/python -m reliability.kills --store sqlite --times 100 --write
+	$(BIN)/python -m reliability.kills --store postgresql --times 100 --write
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m reliability.fuzz --minutes 10 --write
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m reliability.soak --minutes 30 --write
 
 # Pictures of the web page for docs/, from the real page with real results; needs the Debian package chromium.
 screenshots: $(VENV)/.dev
