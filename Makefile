@@ -2,7 +2,7 @@
 #   make serve   the service on port 8000
 #   make test    all tests
 #   make docs    the documentation site, in build/site
-# Each target makes the environment that it needs in .venv, from the versions in constraints.txt.
+# Each target makes the environment that it needs in .venv, from pinned versions, each file checked by its SHA-256.
 
 PYTHON ?= python3
 VENV := .venv
@@ -38,17 +38,24 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-# The versions that constraints.txt pins: the newest that fit together, in an environment of their own.
-constraints:
-	$(PYTHON) tools/pin_versions.py > constraints.txt.new
-	mv constraints.txt.new constraints.txt
+# Renews the lists of pinned versions, with the SHA-256 of every file of each, for all platforms and versions of Python. A
+# version that still fits stays; make constraints UPGRADE=--upgrade takes the newest that fit together.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-emit-index-url --no-emit-find-links --no-emit-package pip --custom-compile-command "make constraints" $(UPGRADE)
+constraints: $(VENV)/.dev
+	$(COMPILE) --all-extras --output-file constraints.txt pyproject.toml >/dev/null
+	$(COMPILE) --constraint constraints.txt --output-file requirements/build.txt requirements/build.in >/dev/null
+	$(COMPILE) --constraint constraints.txt --output-file requirements/serve.txt --extra media --extra otel \
+		--extra postgres pyproject.toml >/dev/null
+	$(COMPILE) --constraint constraints.txt --output-file requirements/docs.txt --extra docs pyproject.toml >/dev/null
+	$(COMPILE) --output-file tests/rpc/clients.txt tests/rpc/clients.in >/dev/null
 
 # Rebuilds the shipped model from a folder of labelled recordings, as docs/accuracy.md tells: make model DATA=FOLDER
-# It needs PyTorch (a download of gigabytes) and about an hour.
+# It needs PyTorch (a download of gigabytes) and about an hour. These three packages alone are not in the hashed lists.
 MODEL := src/voxgender/models/ge2e-2
 model: $(VENV)/.dev
 	@test -f "$(DATA)/manifest.csv" || { echo "make model DATA=FOLDER, where FOLDER holds manifest.csv"; exit 1; }
-	$(PIP) install --constraint constraints.txt torch==2.13.0
+	$(PIP) install torch==2.13.0
 	$(PIP) download --no-deps --dest build resemblyzer==0.1.4 silero-vad==6.2.3
 	$(BIN)/python tools/train_gender_network.py --data $(DATA) --out build/gender.onnx
 	$(BIN)/python tools/build_extractor.py --resemblyzer build/[Rr]esemblyzer-0.1.4-py3-none-any.whl \
@@ -84,9 +91,10 @@ size:
 	$(PYTHON) tools/installed_size.py
 
 # The product's own gRPC clients, as their users have them: in an environment of their own, because they hold NumPy back.
-$(VENV)/.clients: $(BIN)/python tests/rpc/clients.txt
+$(VENV)/.clients: $(BIN)/python requirements/build.txt tests/rpc/clients.txt
 	$(PYTHON) -m venv $(VENV)/clients
-	$(VENV)/clients/bin/python -m pip --disable-pip-version-check --quiet install --requirement tests/rpc/clients.txt
+	$(VENV)/clients/bin/$(CHECKED) --requirement requirements/build.txt
+	$(VENV)/clients/bin/$(CHECKED) --requirement tests/rpc/clients.txt
 	touch $@
 
 clean:
@@ -95,14 +103,25 @@ clean:
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.serve: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) install --constraint constraints.txt --editable '.[media]'
+# pip checks each file against its list's hashes, and takes wheels alone, so that nothing of others runs while it is installed;
+# two packages of the tests have none. What builds them and voxgender comes first. pip can check no folder: voxgender itself
+# comes last, and nothing is fetched for it.
+CHECKED := python -m pip --disable-pip-version-check --quiet install --require-hashes --no-build-isolation \
+	--only-binary :all: --no-binary pyspark,py-ubjson
+define install
+$(BIN)/$(CHECKED) --requirement requirements/build.txt
+$(BIN)/$(CHECKED) --requirement $(1)
+$(PIP) install --no-index --no-deps --no-build-isolation --editable .
+endef
+
+$(VENV)/.serve: $(BIN)/python pyproject.toml requirements/build.txt requirements/serve.txt
+	$(call install,requirements/serve.txt)
 	touch $@
 
-$(VENV)/.docs: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) install --constraint constraints.txt --editable '.[docs]'
+$(VENV)/.docs: $(BIN)/python pyproject.toml requirements/build.txt requirements/docs.txt
+	$(call install,requirements/docs.txt)
 	touch $@
 
-$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) install --constraint constraints.txt --editable '.[media,otel,postgres,train,docs,dev,tools]'
+$(VENV)/.dev: $(BIN)/python pyproject.toml requirements/build.txt constraints.txt
+	$(call install,constraints.txt)
 	touch $@ $(VENV)/.serve $(VENV)/.docs
