@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve test docs test-slow chaos fuzz soak audit sbom lint format constraints model size bench screenshots clean
+.PHONY: serve test docs test-slow chaos fuzz soak audit sbom licences wheel lint format constraints model size bench screenshots clean
 
 serve: $(VENV)/.serve
 	$(BIN)/voxgender serve
@@ -85,6 +85,27 @@ soak: $(VENV)/.dev
 # Pictures of the web page for docs/, from the real page with real results; needs the Debian package chromium.
 screenshots: $(VENV)/.dev
 	SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/web -k pictured
+
+# What make serve installs, and what the wheel carries of others, with hashes and licences, as CycloneDX JSON.
+sbom: $(VENV)/.dev
+	mkdir -p build
+	$(BIN)/python tools/sbom.py > build/sbom.json.new
+	mv build/sbom.json.new build/sbom.json
+	@echo build/sbom.json
+
+licences: $(VENV)/.dev
+	$(BIN)/python tools/licences.py > docs/reference/licences.md.new
+	mv docs/reference/licences.md.new docs/reference/licences.md
+
+# Asks a database of vulnerabilities over the network about the pinned versions. A package that it cannot ask about fails, too.
+audit: $(VENV)/.dev
+	@$(BIN)/pip-audit --strict --disable-pip --requirement constraints.txt || { echo "Not passed: a vulnerability stands above, or \
+	the database of vulnerabilities could not be asked."; exit 1; }
+
+# The wheel and the source archive, in dist/: the same commit gives the same bytes, and nothing is fetched.
+wheel: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1580601600)
+wheel: $(VENV)/.dev
+	umask 022; $(BIN)/python -m build --no-isolation --outdir dist .
 
 # What an installation for running the service takes up on disk.
 size:

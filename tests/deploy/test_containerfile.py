@@ -59,7 +59,9 @@ def test_the_image_can_do_all_that_its_settings_and_the_chart_speak_of() -> None
     (step,) = [told for name, told in instructions() if name == "RUN" and "pip" in told]
     assert "--require-hashes --only-binary :all: --requirement requirements/serve.txt" in " ".join(step.split())
     pinned = (ROOT / "requirements" / "serve.txt").read_text()
-    assert [name for name in ("av", "opentelemetry-sdk", "pgqueuer", "psycopg-binary") if f"\n{name}==" not in pinned] == []
+    assert [
+        name for name in ("av", "opentelemetry-sdk", "pgqueuer", "psycopg-binary") if f"\n{name}==" not in pinned
+    ] == []
 
 
 def test_the_last_stage_runs_nothing_that_installs_and_starts_as_a_user_by_number() -> None:
