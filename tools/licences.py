@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import subprocess
@@ -90,9 +91,7 @@ def declared(pins: list[Pinned]) -> dict[str, str]:
     Raises:
         SystemExit: A package that this platform needs is not installed in the version of the list.
     """
-    asked = [sys.executable, "-m", "piplicenses", "--from", "mixed", "--with-system", "--format", "json"]
-    rows = json.loads(subprocess.run(asked, check=True, capture_output=True, text=True).stdout)
-    installed = {canonicalize_name(row["Name"]): row for row in rows}
+    installed = {canonicalize_name(row["Name"]): row for row in _installed()}
     licences = {}
     for pin in pins:
         if pin.needed_here:
@@ -102,6 +101,13 @@ def declared(pins: list[Pinned]) -> dict[str, str]:
             told = [_SPDX.get(part.strip(), part.strip()) for part in row["License"].splitlines()[0].split(";")]
             licences[pin.name] = " AND ".join(told)
     return licences
+
+
+@functools.cache
+def _installed() -> list[dict[str, str]]:
+    asked = [sys.executable, "-m", "piplicenses", "--from", "mixed", "--with-system", "--format", "json"]
+    told = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+    return [dict(row) for row in json.loads(told)]
 
 
 def parts(expression: str) -> set[str]:
@@ -117,8 +123,8 @@ def page() -> str:
     lines = [
         "# Licences",
         "",
-        "What each package declares, in the pinned version, on Linux with Python 3.11. `make licences` writes this page. What the",
-        "wheel itself carries of others stands in `NOTICE`; [dependencies](../DEPENDENCIES.md) tells what each package is for.",
+        "What each package declares, in the pinned version, on Linux with Python 3.11. `make licences` writes this page.",
+        "What the wheel itself carries of others stands in `NOTICE`; [dependencies](../DEPENDENCIES.md) tells why each is there.",
         "",
         "## At run time",
         "",
@@ -132,7 +138,8 @@ def page() -> str:
         "",
         "## For development alone",
         "",
-        f"Under the GPL, the first in parts, are {', '.join(GPL_TOOLS)}; they are never shipped. UNKNOWN: the package declares none.",
+        f"Under the GPL, the first in parts, are {', '.join(GPL_TOOLS)}; they are never shipped.",
+        "UNKNOWN: the package declares none.",
         "",
         *_table([pin for pin in everything if pin.needed_here and pin.name not in shipped], licences),
     ]
