@@ -25,6 +25,7 @@ HEADERS: Final = {
     "worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "microphone=(self), camera=(), geolocation=()",
     # The names of the files stay when the version changes, so a browser asks each time; a match is 304.
     "cache-control": "no-cache",
