@@ -18,7 +18,6 @@ _FILES: Final = "/static-offline-docs"
 """Where fastapi-offline hands out its files."""
 _INLINE: Final = re.compile(r"<script>(?P<text>.*?)</script>", re.DOTALL)
 _OF_PAGES: Final = {
-    "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "microphone=(), camera=(), geolocation=()",
