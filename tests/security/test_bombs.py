@@ -6,7 +6,6 @@ import gzip
 import io
 import struct
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,24 +20,13 @@ from serving import PATH, ServerProcess, voiceprint_text
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak of memory is asked of Linux")
 
 GENDER = "/api/technology/gender-identification"
-MAX_BODY_BYTES = 4 * 1024**2
 ROOM_BYTES = 100 * 1024**2
 """What a process may take more at its peak than it did for honest requests."""
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    limits = {"max-body-bytes": MAX_BODY_BYTES, "max-file-bytes": MAX_BODY_BYTES, "max-audio-s": 60}
-    server = ServerProcess(tmp_path_factory.mktemp("bombs"), extractors=1, **limits)
-    assert server.client.post(PATH, json={"voiceprints": [voiceprint_text(1)]}).status_code == 202
-    assert ended(server.client, server.client.post(GENDER, files={"file": call()}))["state"] == "done"
-    yield server
-    server.stop()
-
-
-def peaks(server: ServerProcess) -> dict[int, int]:
+def peaks(open_server: ServerProcess) -> dict[int, int]:
     """The most memory that each process of the service has had, by its id."""
-    root = psutil.Process(server.process.pid)
+    root = psutil.Process(open_server.process.pid)
     found = {}
     for process in (root, *root.children(recursive=True)):
         text = Path(f"/proc/{process.pid}/status").read_text()
@@ -51,14 +39,14 @@ def zeros(gigabytes: int, byte: bytes = b" ") -> bytes:
     return gzip.compress(byte * 10**7) * (100 * gigabytes)
 
 
-def test_packed_bodies_that_unpack_to_gigabytes_are_refused_at_the_bound(server: ServerProcess) -> None:
-    before = peaks(server)
+def test_packed_bodies_that_unpack_to_gigabytes_are_refused_at_the_bound(open_server: ServerProcess) -> None:
+    before = peaks(open_server)
     packed = {"content-encoding": "gzip"}
     json = {**packed, "content-type": "application/json"}
     arrow = {**packed, "content-type": "application/vnd.apache.arrow.stream"}
     media = {**packed, "content-type": "multipart/form-data; boundary=x"}
     head = gzip.compress(b'--x\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\n')
-    client = server.client
+    client = open_server.client
     assert client.post(PATH, content=zeros(2), headers=json).status_code == 413
     assert client.post(PATH, content=iter([zeros(2)]), headers=json).status_code == 413
     assert client.post(PATH, content=gzip.compress(gzip.compress(zeros(1))), headers=json).status_code == 400
@@ -67,7 +55,7 @@ def test_packed_bodies_that_unpack_to_gigabytes_are_refused_at_the_bound(server:
     # Empty members have no end of their own that would be a bound.
     assert client.post(PATH, content=gzip.compress(b"") * 100_000, headers=json).status_code in (400, 413)
     for pid, bytes_then in before.items():
-        assert peaks(server)[pid] < bytes_then + ROOM_BYTES
+        assert peaks(open_server)[pid] < bytes_then + ROOM_BYTES
     assert client.post(PATH, json={"voiceprints": [voiceprint_text(1)]}).status_code == 202
 
 
@@ -119,8 +107,8 @@ def mp4_with_cover(claimed: int) -> bytes:
     return struct.pack(">I4s4sI", 16, b"ftyp", b"M4A ", 0) + struct.pack(">I4s", claimed + 16, b"moov") + inner
 
 
-def test_recordings_that_claim_or_unpack_to_more_than_they_are_are_refused_or_heard(server: ServerProcess) -> None:
-    before = peaks(server)
+def test_recordings_that_claim_or_unpack_to_more_than_they_are_are_refused_or_heard(open_server: ServerProcess) -> None:
+    before = peaks(open_server)
     gigabyte = 2**30
     bombs = {
         "endless": endless_flac(),
@@ -137,9 +125,9 @@ def test_recordings_that_claim_or_unpack_to_more_than_they_are_are_refused_or_he
     states = {}
     for name, data in bombs.items():
         assert len(data) < 2_000_000
-        states[name] = ended(server.client, server.client.post(GENDER, files={"file": data}))["state"]
+        states[name] = ended(open_server.client, open_server.client.post(GENDER, files={"file": data}))["state"]
     assert states["endless"] == "rejected"
     assert set(states.values()) <= {"rejected", "done"}, states
     for pid, bytes_then in before.items():
-        assert peaks(server)[pid] < bytes_then + ROOM_BYTES
-    assert ended(server.client, server.client.post(GENDER, files={"file": call()}))["state"] == "done"
+        assert peaks(open_server)[pid] < bytes_then + ROOM_BYTES
+    assert ended(open_server.client, open_server.client.post(GENDER, files={"file": call()}))["state"] == "done"

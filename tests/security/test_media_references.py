@@ -150,7 +150,7 @@ def playlists(target: str) -> dict[str, bytes]:
         "sdp": f"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\na=control:{target}\nm=audio 5004 RTP/AVP 0\n".encode(),
         "avisynth": f'WavSource("{target}")\n'.encode(),
         "cue": f'FILE "{target}" WAVE\n  TRACK 01 AUDIO\n    INDEX 01 00:00:00\n'.encode(),
-        "vobsub": f"# VobSub index file, v7\nid: en, index: 0\ntimestamp: 00:00:00:000, filepos: 0\n{target}\n".encode(),
+        "vobsub": f"# VobSub index file, v7\nid: en, index: 0\ntimestamp: 0, filepos: 0\n{target}\n".encode(),
         "metadata": f";FFMETADATA1\ntitle={target}\n".encode(),
         "url": target.encode(),
     }

@@ -7,9 +7,10 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-_ACTIVE: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - spreadsheets take the wide ones too
+_ACTIVE: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What the texts begin with that spreadsheets run (OWASP, "CSV Injection")."""
 _QUOTE: Final = "'"
+_END: Final = "\r\n"
 
 
 def csv_lines(rows: Iterable[Sequence[object]]) -> str:
@@ -26,9 +27,14 @@ def csv_lines(rows: Iterable[Sequence[object]]) -> str:
         >>> csv_lines([["=1+1", -0.5, None, "a,b", "'tis"]])
         '\'=1+1,-0.5,,"a,b",\'\'tis\n'
     """
+    return "".join(_line(row) for row in rows)
+
+
+def _line(row: Sequence[object]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([[_cell(value) for value in row] for row in rows])
-    return text.getvalue()
+    # A carriage return, too, is an end of a line for some; the writer quotes what its own end of a line has.
+    csv.writer(text, lineterminator=_END).writerow([_cell(value) for value in row])
+    return text.getvalue().removesuffix(_END) + "\n"
 
 
 def _cell(value: object) -> object:
