@@ -122,7 +122,8 @@ def test_a_terminated_server_finishes_the_request_under_way_and_exits_with_0(sta
     body = body_of(20_000)
     with socket.create_connection((server.client.base_url.host, server.client.base_url.port or 0), timeout=30) as raw:
         head = (
-            f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+            f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\n\r\n"
         )
         raw.sendall(head.encode() + body[:-1])
         server.process.terminate()

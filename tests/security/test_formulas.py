@@ -113,7 +113,8 @@ def test_the_page_marks_names_in_csv_and_types_them_as_text_in_xlsx(
     assert [row[0] for row in read_back(written)][1:] == shown
     assert not any(cell.startswith(STARTS) for row in csv.reader(io.StringIO(written, newline="")) for cell in row[:1])
     _, *rows = sheet_rows(files["XLSX"])
-    assert [row[0].value for row in rows] == shown
+    # XML has one kind of end of a line.
+    assert [row[0].value for row in rows] == [name.replace("\r", "\n") for name in shown]
     # A text that Excel reads as one: no formula, and no link.
     assert {row[0].data_type for row in rows} == {"s"}
     assert not any(row[0].hyperlink for row in rows)

@@ -12,7 +12,9 @@ import httpx
 import pytest
 from playwright import sync_api as playwright
 
+from rest.test_keys import add_keys, bearer
 from serving import PATH, running_server, voiceprint_text
+from voxgender.app.key import new_key
 
 MEDIA = "/api/technology/gender-identification"
 ONE = {"voiceprints": [voiceprint_text(1)]}
@@ -69,6 +71,18 @@ def test_a_key_does_not_make_another_site_s_request_good(tmp_path: Path) -> None
         # With keys other names are good: a proxy may stand in front.
         named = client.post(PATH, json=ONE, headers={"host": "voices.example"})
         assert named.json()["detail"][0]["type"] == "key.missing"
+
+
+def test_a_key_in_a_url_opens_nothing(tmp_path: Path) -> None:
+    key, text = new_key("one", 0.0)
+    add_keys(tmp_path, key)
+    with running_server(tmp_path, extractors=0, keys="on") as client:
+        assert client.post(PATH, json=ONE, headers=bearer(text)).status_code == 202
+        for name in ("key", "api_key", "x-api-key", "access_token", "authorization"):
+            for value in (text, f"Bearer {text}"):
+                refused = client.post(PATH, json=ONE, params={name: value})
+                assert refused.json()["detail"][0]["type"] == "key.missing"
+                assert text not in refused.text
 
 
 def test_programs_the_own_page_and_pages_behind_a_proxy_are_let_in(client: httpx.Client) -> None:
