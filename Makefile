@@ -31,6 +31,7 @@ test-slow: $(VENV)/.dev
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml src
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

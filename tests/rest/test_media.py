@@ -390,7 +390,7 @@ def test_a_file_of_the_maximum_is_taken_whatever_stands_in_the_body_besides(
 def test_a_body_that_no_file_may_fill_is_refused_before_it_comes(client: httpx.Client) -> None:
     declared_bytes = MAX_FILE_BYTES + MAX_OTHER_BYTES + 1
     head = (
-        f"POST {GENDER} HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=x\r\n"
+        f"POST {GENDER} HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=x\r\n"
         f"content-length: {declared_bytes}\r\n\r\n"
     )
     with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=10) as connection:

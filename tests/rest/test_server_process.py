@@ -122,7 +122,8 @@ def test_a_terminated_server_finishes_the_request_under_way_and_exits_with_0(sta
     body = body_of(20_000)
     with socket.create_connection((server.client.base_url.host, server.client.base_url.port or 0), timeout=30) as raw:
         head = (
-            f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+            f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\n\r\n"
         )
         raw.sendall(head.encode() + body[:-1])
         server.process.terminate()
@@ -257,7 +258,7 @@ def test_a_request_head_that_does_not_end_is_refused_with_the_contract_s_body(se
 
 
 def test_a_refused_upload_without_an_end_is_ended_by_the_server(server: ServerProcess) -> None:
-    head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100000000000\r\n\r\n"
+    head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100000000000\r\n\r\n"
     sent = 0
     with raw_connection(server) as connection, contextlib.suppress(ConnectionError):
         connection.sendall(head.encode())
@@ -270,7 +271,7 @@ def test_a_refused_upload_without_an_end_is_ended_by_the_server(server: ServerPr
 def test_a_client_that_waits_for_a_word_gets_the_refusal_at_once_and_the_connection_is_closed(
     server: ServerProcess,
 ) -> None:
-    head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     with raw_connection(server) as connection:
         connection.sendall(f"{head}expect: 100-continue\r\ncontent-length: 1000000000\r\n\r\n".encode())
         answer = read_to_the_end(connection)
@@ -281,13 +282,13 @@ def test_a_client_that_waits_for_a_word_gets_the_refusal_at_once_and_the_connect
 
 def test_a_connection_goes_on_after_a_refusal_whose_body_was_read(server: ServerProcess) -> None:
     with raw_connection(server) as connection:
-        head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\n"
+        head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\n"
         connection.sendall(head.encode() + b"hello")
         answer = http.client.HTTPResponse(connection)
         answer.begin()
         answer.read()
         assert answer.status == 400
-        connection.sendall(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
+        connection.sendall(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n")
         again = http.client.HTTPResponse(connection)
         again.begin()
         assert again.status == 200

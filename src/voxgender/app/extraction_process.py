@@ -15,6 +15,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from voxgender.app.core_files import forbid_core_files
 from voxgender.app.parent import watch_parent
 from voxgender.app.reports import next_report
 from voxgender.core.channels import ChannelVoiceprints
@@ -213,6 +214,7 @@ def _give_way(limits: ExtractionLimits) -> None:
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     os.close(nowhere)
+    forbid_core_files()
     if os.name != "posix":
         return
     import resource
@@ -220,5 +222,3 @@ def _give_way(limits: ExtractionLimits) -> None:
     os.nice(NICENESS)
     # Not the address space, of which ONNX Runtime maps gigabytes without using them.
     resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_bytes, limits.memory_bytes))
-    # A core file would hold the recording.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

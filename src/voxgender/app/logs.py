@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on standard error, with both request ids wherever there is a request.
+"""Logs: one JSON object a line on standard error, in ASCII, with both request ids wherever there is a request.
 
 Nothing of a voiceprint or of audio is ever logged: only ids, counts, states, durations and error codes.
 """
@@ -6,6 +6,7 @@ Nothing of a voiceprint or of audio is ever logged: only ids, counts, states, du
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import sys
 from typing import Any, Final, TextIO
@@ -19,10 +20,15 @@ _SHARED: Final[list[structlog.typing.Processor]] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=str)
+_DELETE: Final = "\x7f"
 
 
 def _json(entry: dict[str, Any], **_: object) -> str:
-    return _ENCODER.encode(entry).decode()
+    line = _ENCODER.encode(entry).decode()
+    if line.isascii() and _DELETE not in line:
+        return line
+    # Beyond ASCII there are ends of lines, and what terminals take for commands.
+    return json.dumps(msgspec.json.decode(line)).replace(_DELETE, "\\u007f")
 
 
 class _Lines:

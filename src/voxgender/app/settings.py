@@ -114,6 +114,11 @@ class Settings(BaseSettings):
         return self.keys == "on" or (self.keys == "auto" and not is_loopback(self.host))
 
     @property
+    def is_for_this_machine(self) -> bool:
+        """Whether only programs of this machine are meant to call: nothing was said of keys or addresses."""
+        return self.keys == "auto" and is_loopback(self.host)
+
+    @property
     def counts_requests(self) -> bool:
         """Whether requests may have to be counted: by the limit for all, or by that of a key."""
         return self.rate_limit is not None or self.demands_keys

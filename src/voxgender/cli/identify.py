@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from voxgender.cli import EXIT_SOME_FAILED
+from voxgender.cli.csv_lines import csv_lines
 from voxgender.cli.files import for_each, model_option, shown, source_of
 from voxgender.cli.lake import identify_parquet, is_parquet
 from voxgender.core.decision import Decision
@@ -171,9 +170,7 @@ class _CsvLines:
 
     @staticmethod
     def _line(cells: Sequence[object]) -> None:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerow(cells)
-        click.echo(text.getvalue(), nl=False)
+        click.echo(csv_lines([cells]), nl=False)
 
 
 OUTPUTS: Final[Mapping[str, Callable[[], Output]]] = {"table": _TableOutput, "jsonl": _JsonLines, "csv": _CsvLines}

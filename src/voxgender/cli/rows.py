@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
@@ -12,6 +10,7 @@ import click
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from voxgender.cli.csv_lines import csv_lines
 from voxgender.core.base64 import encode_base64
 from voxgender.core.result import LLR_DIGITS, PROBABILITY_DIGITS, SPEECH_DIGITS
 
@@ -42,17 +41,12 @@ class CsvRows:
     """Writes a head and a line a row; null is empty, bytes are Base64, and lists and objects are JSON."""
 
     def __init__(self, schema: pa.Schema) -> None:
-        self._write([schema.names])
+        click.echo(csv_lines([schema.names]), nl=False)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Write rows."""
-        self._write(list(zip(*([_cell(value) for value in column] for column in _columns(batch)), strict=True)))
-
-    @staticmethod
-    def _write(rows: list[Any]) -> None:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(rows)
-        click.echo(text.getvalue(), nl=False)
+        rows = zip(*([_cell(value) for value in column] for column in _columns(batch)), strict=True)
+        click.echo(csv_lines(rows), nl=False)
 
 
 FORMS: Final[Mapping[str, Callable[[pa.Schema], Rows]]] = {"jsonl": JsonRows, "csv": CsvRows}

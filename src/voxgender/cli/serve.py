@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from voxgender.app.core_files import forbid_core_files
 from voxgender.app.logs import configure_logs
 from voxgender.app.settings import ENV_PREFIX, Settings, load_settings
 
@@ -27,6 +28,7 @@ def _serve(**flags: Any) -> None:
     from voxgender.app.work_process import WorkProcess
     from voxgender.serving.listener import bind, log_listening, rpc_address
 
+    forbid_core_files()
     settings = load_settings(**flags)
     configure_logs(settings.log_level)
     with (

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from voxgender.app.core_files import forbid_core_files
 from voxgender.app.logs import configure_logs
 from voxgender.app.settings import load_settings
 from voxgender.cli.serve import setting_flags
@@ -16,6 +17,7 @@ def _work(**flags: Any) -> None:
     from voxgender.app.work_process import extractors_of
     from voxgender.app.working import work
 
+    forbid_core_files()
     settings = load_settings(**flags)
     configure_logs(settings.log_level)
     if not extractors_of(settings):

@@ -180,6 +180,20 @@ class RequestValidationError(InputError):
         self.context = context
 
 
+class CrossSiteError(VoxgenderError):
+    """A browser sent the request on behalf of a page that is not this service's.
+
+    Attributes:
+        location: The header that tells so, like ``("header", "origin")``.
+    """
+
+    code = "request.cross-site"
+
+    def __init__(self, message: str, header: str) -> None:
+        super().__init__(message)
+        self.location = ("header", header)
+
+
 class TaskNotFoundError(VoxgenderError):
     """No task of this id is known: it never was, or its result has expired."""
 

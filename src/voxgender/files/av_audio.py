@@ -59,7 +59,7 @@ def _errors_mapped(source: ByteSource) -> Iterator[None]:
         yield
     except AudioError:
         raise
-    except Exception:  # noqa: BLE001
+    except Exception:  # noqa: BLE001 - whatever PyAV raises, as said above
         source.check()
         raise AudioError("broken or cut off, or in no known format") from None
     source.check()
@@ -157,14 +157,14 @@ class AvDecoder:
         while True:
             try:
                 packet = next(packets, None)
-            except Exception:  # noqa: BLE001  # see _errors_mapped
+            except Exception:  # noqa: BLE001 - see _errors_mapped
                 self.damage = "the file is broken or cut off"
                 return
             if packet is None:
                 return
             try:
                 frames = packet.decode()
-            except Exception:  # noqa: BLE001  # see _errors_mapped
+            except Exception:  # noqa: BLE001 - see _errors_mapped
                 self.damage = "parts that could not be decoded were left out"
                 continue
             yield from frames

@@ -79,7 +79,7 @@ class ByteSource:
         try:
             self._file.seek(self._position)
             data = self._file.read(count)[:count]
-        except BaseException as error:  # noqa: BLE001  # kept for check(): here it would be lost in C
+        except BaseException as error:  # noqa: BLE001 - kept for check(): here it would be lost in C
             self._failure = error
             return b""
         for start, end in self._blanks:

@@ -23,6 +23,7 @@ from voxgender.app.service import Service
 from voxgender.core.errors import VoxgenderError
 from voxgender.rest import media, operation, schema, system, voiceprints
 from voxgender.rest.direct import DirectPaths
+from voxgender.rest.documents import add_documents
 from voxgender.rest.errors import error_body, error_response, parameter_details
 from voxgender.rest.ids import RequestIds
 from voxgender.rest.polling import ROOT
@@ -49,7 +50,8 @@ def create_app(service: Service, routes: Sequence[BaseRoute] = ()) -> ASGIApp:
     app = _documented(service)
     app.router.routes.extend(routes)
     direct = [route for router in _TASKS for route in router.routes if isinstance(route, APIRoute)]
-    return RequestIds(DirectPaths(app, direct), service.traces)
+    paths = DirectPaths(app, direct)
+    return RequestIds(paths, service.traces, is_for_this_machine=service.settings.is_for_this_machine)
 
 
 def _documented(service: Service) -> FastAPI:
@@ -61,12 +63,15 @@ def _documented(service: Service) -> FastAPI:
         title="voxgender",
         version=__version__,
         summary="Tells the perceived gender of a voice, from voiceprints or recordings, as a likelihood ratio.",
+        docs_url=None,
+        redoc_url=None,
         redirect_slashes=False,
         # FastAPI would hand spans with a request's path to whatever OpenTelemetry set-up the process has.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
+    add_documents(app)
     for router in _ROUTERS:
         app.include_router(router)
     app.add_exception_handler(VoxgenderError, _answer_error)

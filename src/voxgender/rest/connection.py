@@ -12,6 +12,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from voxgender.app.ids import CORRELATION_ID, REQUEST_ID, new_id
+from voxgender.rest.browser import answer_headers
 from voxgender.rest.errors import detail, error_body
 
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -111,6 +112,7 @@ class Connection(HttpToolsProtocol):
         ids = {name: new_id() for name in (CORRELATION_ID, REQUEST_ID)}
         headers = {**response.headers, **ids, "connection": "close"}
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        lines += "".join(f"{name.decode()}: {value.decode()}\r\n" for name, value in answer_headers([]))
         self.transport.write(f"HTTP/1.1 400 Bad Request\r\n{lines}\r\n".encode() + bytes(response.body))
         self.transport.close()
 

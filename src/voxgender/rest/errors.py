@@ -13,6 +13,7 @@ from starlette.responses import Response
 from voxgender.core.errors import (
     BodyTooLargeError,
     CapacityError,
+    CrossSiteError,
     KeyCapacityError,
     KeyRefusedError,
     LicenceCapacityError,
@@ -50,6 +51,7 @@ TABLE: Final[Mapping[type[VoxgenderError], tuple[int, str, str]]] = {
     CapacityError: (403, "request.forbidden", "Request is forbidden."),
     LicenceExpiredError: (403, "request.forbidden", "Request is forbidden."),
     KeyRefusedError: (403, "request.forbidden", "Request is forbidden."),
+    CrossSiteError: (403, "request.forbidden", "Request is forbidden."),
     TaskNotFoundError: (404, "resource.not-found", "Task not found."),
     BodyTooLargeError: (413, "request.size-limit-exceeded", "Request size limit exceeded."),
     MediaTooLargeError: (413, "request.size-limit-exceeded", "Request size limit exceeded."),
@@ -135,7 +137,7 @@ def _headers(error: VoxgenderError) -> dict[str, str]:
 
 def _details(error: VoxgenderError) -> list[Detail]:
     match error:
-        case RequestInvalidError():
+        case RequestInvalidError() | CrossSiteError():
             return [detail(error.location, str(error), error.code)]
         case LicenceCapacityError():
             return [detail(("license",), "Licensed processing capacity exceeded.", error.code)]

@@ -14,7 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from voxgender.app.ids import CORRELATION_ID, REQUEST_ID, take_ids
 from voxgender.app.metrics import count_refusal, count_request
 from voxgender.app.traces import OFF, RequestSpan, Traces
-from voxgender.core.errors import RequestInvalidError
+from voxgender.core.errors import CrossSiteError, RequestInvalidError
+from voxgender.rest.browser import answer_headers, refusal_of
 from voxgender.rest.errors import RETRY_SOON, error_body, error_response
 
 UNKNOWN: Final = "unknown"
@@ -33,11 +34,13 @@ class RequestIds:
     Args:
         app: What answers the requests.
         traces: Makes the span of each.
+        is_for_this_machine: Whether only programs of this machine are meant to call.
     """
 
-    def __init__(self, app: ASGIApp, traces: Traces = OFF) -> None:
+    def __init__(self, app: ASGIApp, traces: Traces = OFF, *, is_for_this_machine: bool = False) -> None:
         self._app = app
         self._traces = traces
+        self._is_for_this_machine = is_for_this_machine
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -45,7 +48,9 @@ class RequestIds:
             await self._app(scope, receive, send)
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        ids, refusal = take_ids(headers)
+        ids, refused_id = take_ids(headers)
+        cross_site = refusal_of(scope["method"], headers, is_for_this_machine=self._is_for_this_machine)
+        refusal = refused_id or cross_site
         with self._traces.request("rest", headers, ids) as span:
             await self._answer(scope, receive, send, headers, ids, refusal, span)
 
@@ -56,7 +61,7 @@ class RequestIds:
         send: Send,
         headers: Mapping[bytes, bytes],
         ids: Mapping[str, str],
-        refusal: RequestInvalidError | None,
+        refusal: RequestInvalidError | CrossSiteError | None,
         span: RequestSpan,
     ) -> None:
         began_s = time.perf_counter()
@@ -68,7 +73,8 @@ class RequestIds:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                sent = message["headers"] = [*message["headers"], *id_headers]
+                own = message["headers"]
+                sent = message["headers"] = [*own, *id_headers, *answer_headers(own)]
                 if not await body.is_over():
                     # What is left of it would be taken for the next request, or would have to be read to its end.
                     sent.append((b"connection", b"close"))
@@ -77,6 +83,7 @@ class RequestIds:
         async def answer() -> None:
             if refusal is not None:
                 count_refusal("rest", refusal.code)
+                log.info("request refused", code=refusal.code)
                 await error_response(refusal)(scope, body.receive, send_with_ids)
             else:
                 await self._app(scope, body.receive, send_with_ids)

@@ -45,7 +45,7 @@ def task_answer(request: Request, task: Task, offset: int, limit: int, headers: 
         return Response(msgspec.json.encode(told), headers=dict(headers), media_type=JSON)
     # Weak, because the same result comes in several forms and codings.
     etag = f'W/"{task.task_id}"'
-    headers = {**headers, "etag": etag, "cache-control": "private, no-cache", "vary": "accept, accept-encoding"}
+    headers = {**headers, "etag": etag, "cache-control": "no-store", "vary": "accept, accept-encoding"}
     if isinstance(outcome, Results):
         headers["x-total-count"] = str(len(outcome))
     if has_version(request, etag):

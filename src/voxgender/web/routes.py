@@ -23,8 +23,8 @@ HEADERS: Final = {
     # files in a worker that it makes from its own text.
     "content-security-policy": "default-src 'self'; media-src 'self' blob:; img-src 'self' blob:; "
     "worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "microphone=(self), camera=(), geolocation=()",
     # The names of the files stay when the version changes, so a browser asks each time; a match is 304.
     "cache-control": "no-cache",

@@ -78,9 +78,10 @@ function csvOf(lines) {
 /** @param {string | number | null} value */
 function csvCell(value) {
   if (typeof value !== 'string') return value === null ? '' : String(value);
-  // A spreadsheet would run a file's name as a formula; the quote has it take it for text.
-  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  // A spreadsheet would run a file's name as a formula; the quote has it take it for text. A program gets the name back
+  // by removing one quote wherever a cell begins with one.
+  const text = /^[=+\-@\t\r\n'\uff1d\uff0b\uff0d\uff20]/.test(value) ? `'${value}` : value;
+  return /[",;\t\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 /**
