@@ -71,6 +71,9 @@ class Store(Protocol):
     hold_s: float
     store_id: str
 
+    def now_s(self) -> float:
+        """Return the time by which tasks expire, in UTC epoch seconds; to set this machine's clock changes nothing."""
+
     async def open(self) -> None:
         """Make the store ready; create or upgrade what it needs."""
 
