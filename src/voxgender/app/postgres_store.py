@@ -36,7 +36,7 @@ from voxgender.app.submission import Submission
 from voxgender.app.task import Outcome, Task, TaskState, Technology
 from voxgender.app.waiting import answer
 from voxgender.core.decision import Decision
-from voxgender.core.errors import TaskNotFoundError, VoxgenderError
+from voxgender.core.errors import StoreUnavailableError, TaskNotFoundError, VoxgenderError
 
 _Row: TypeAlias = tuple[UUID, str, str, float, float, float, float, float, int, bytes, str, bytes | None, bytes | None]
 _Charges: TypeAlias = tuple[Charge, ...]
@@ -293,6 +293,13 @@ class PostgresStore:
         async with self._pool.connection() as connection:
             tasks, stored_bytes = await totals(connection)
         return StoreUsage(tasks, stored_bytes, self._capacity_bytes)
+
+    async def check(self) -> None:
+        """Find out whether something could be written now: whether the server is one to read from alone."""
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute("SELECT current_setting('transaction_read_only')")).fetchone()
+        if row is None or row[0] != "off":
+            raise StoreUnavailableError("the task store can only be read, as its database says")
 
     async def queue(self) -> QueueState:
         """Return how many jobs wait and are worked on."""

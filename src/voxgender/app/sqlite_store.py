@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -305,7 +306,12 @@ class SqliteStore:
         totals = dict(self._read("SELECT name, amount FROM total", ()))
         if _identity(self._path) != self._file:
             raise StoreUnavailableError("the task store's file was deleted or replaced; start the service again")
-        return StoreUsage(totals["tasks"], totals["stored_bytes"], self._capacity_bytes)
+        free_bytes = shutil.disk_usage(self._path.parent).free
+        return StoreUsage(totals["tasks"], totals["stored_bytes"], self._capacity_bytes, free_bytes)
+
+    async def check(self) -> None:
+        """Find out whether something could be written now: whether this process gets the lock to write."""
+        await self._write(lambda _: None)
 
     async def queue(self) -> QueueState:
         """Return how many jobs wait and are worked on."""
