@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import time
@@ -86,7 +87,7 @@ def wait_for(is_so: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_a_full_disk_of_the_store_refuses_what_is_new_and_keeps_what_is_there(service: Service) -> None:
+def test_a_full_disk_of_the_store_refuses_what_is_new_and_keeps_what_is_there(service: Service, tmp_path: Path) -> None:
     done, waiting = accepted(service.post()), [accepted(service.upload()) for _ in range(3)]
     before = service.client.get(done).json()
     service.disks["store"].fill()
@@ -113,7 +114,9 @@ def test_a_full_disk_of_the_store_refuses_what_is_new_and_keeps_what_is_there(se
     waiting.append(accepted(service.upload()))
     wait_for(lambda: all(service.is_done(location) for location in waiting))
     assert service.client.get(done).json() == before
-    with closing(sqlite3.connect(service.disks["store"].path / "tasks.db")) as store:
+    for name in ("tasks.db", "tasks.db-wal"):  # SQLite would follow the path to the disk of this process
+        shutil.copy(service.disks["store"].path / name, tmp_path)
+    with closing(sqlite3.connect(tmp_path / "tasks.db")) as store:
         assert store.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         (kept,) = store.execute("SELECT count(*), sum(stored_bytes) FROM task")
         totals = dict(store.execute("SELECT name, amount FROM total").fetchall())
