@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from voxgender.app import metrics_folder as metrics_folder_module
 from voxgender.app.metrics_folder import forget_live, metrics_folder
 from voxgender.core.errors import SettingsError
 
@@ -36,6 +38,24 @@ def test_without_a_place_for_it_the_start_ends_with_the_remedy(monkeypatch: pyte
     monkeypatch.setattr(tempfile, "tempdir", "/proc/none")
     with pytest.raises(SettingsError, match="name a folder that can be written to by TMPDIR"), metrics_folder():
         pass
+
+
+def test_a_full_disk_leaves_no_file_without_its_room_which_would_kill_the_next_process_of_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Path.write_bytes
+
+    def write_half(path: Path, data: bytes) -> int:
+        write(path, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(Path, "write_bytes", write_half)
+        with pytest.raises(OSError, match="No space"):
+            metrics_folder_module._fill(tmp_path, "serve1")
+    assert not list(tmp_path.glob("*.db"))
+    metrics_folder_module._fill(tmp_path, "serve1")
+    assert {path.stat().st_size for path in tmp_path.iterdir()} == {metrics_folder_module.FILE_BYTES}
 
 
 def test_what_a_dead_process_had_open_is_forgotten_and_its_counts_are_kept(tmp_path: Path) -> None:

@@ -240,6 +240,19 @@ def test_a_disk_that_is_full_is_told_as_such_and_the_store_goes_on_once_there_is
     with_store(postgres_url, work)
 
 
+def test_tasks_expire_by_the_server_s_clock_whatever_this_machine_s_says(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = time.time
+
+    async def work(store: Store) -> None:
+        assert store.now_s() == pytest.approx(real(), abs=60)
+
+    for ahead_s in (-5 * 3600, 5 * 3600):
+        monkeypatch.setattr(time, "time", lambda ahead_s=ahead_s: real() + ahead_s)
+        with_store(postgres_url, work)
+
+
 def test_nothing_is_left_in_the_queue_of_tasks_that_have_ended(postgres_url: str) -> None:
     engine = PostgresEngine(postgres_url)
 

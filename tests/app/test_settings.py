@@ -108,5 +108,25 @@ def test_secrets_that_cannot_be_read_stop_the_start_in_one_sentence(tmp_path: Pa
         load_settings(secrets_dir=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("voxgender_store_uri", "; is it voxgender_store_url?"),
+        ("VOXGENDER_Licence_Files", "; is it voxgender_licence_file?"),
+        ("voxgender_", ""),
+    ],
+)
+def test_a_secret_that_is_named_like_a_setting_and_is_none_stops_the_start_with_its_name(
+    tmp_path: Path, name: str, hint: str
+) -> None:
+    (tmp_path / "another_program").write_text("theirs")
+    (tmp_path / name).write_text("hidden")
+    with pytest.raises(SettingsError) as told:
+        load_settings(secrets_dir=tmp_path)
+    assert str(told.value) == (
+        f"VOXGENDER_SECRETS_DIR (--secrets-dir) is {tmp_path}: there is no setting for its file {name}{hint}"
+    )
+
+
 def test_the_service_listens_on_loopback_alone_unless_told_otherwise() -> None:
     assert load_settings().host == "127.0.0.1"

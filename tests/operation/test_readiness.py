@@ -128,6 +128,9 @@ def test_a_store_that_hangs_is_not_waited_for_and_all_who_ask_share_one_look(mon
             await asyncio.sleep(60)
             return StoreUsage(0, 0, 1)
 
+        async def check(self) -> None:
+            pass
+
         async def queue(self) -> QueueState:
             return QueueState(0, 0, 0)
 

@@ -230,6 +230,22 @@ def test_what_prevents_the_start_of_workers_is_told_once_in_one_sentence(tmp_pat
     assert ended.stderr == "voxgender: VOXGENDER_LICENCE_FILE (--licence-file) is /none: No such file or directory\n"
 
 
+def test_a_second_signal_reaches_the_workers_too_and_an_echo_of_the_first_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = Workers(load_settings(workers=2), socket.socket(), None, lambda: None, lambda: None)
+    process = Mock()
+    kept._processes.add(process)
+
+    async def run() -> None:
+        for same_s, signals in ((1000.0, 1), (1000.0, 1), (0.0, 2)):
+            monkeypatch.setattr("voxgender.serving.workers.SAME_S", same_s)
+            kept._take_signal()
+            assert process.terminate.call_count == signals
+
+    asyncio.run(run())
+
+
 def test_a_worker_that_cannot_be_started_again_at_first_is_started_later_while_the_others_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

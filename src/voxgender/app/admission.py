@@ -13,13 +13,13 @@ from typing import Any, Final, TypeAlias
 import limits
 import structlog
 from limits.errors import StorageError
-from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from voxgender.app.key import ApiKey
 from voxgender.app.key_ring import KeyRing
 from voxgender.app.licence import Charge, Licence, Resource
 from voxgender.app.metrics import count_rate_limit_hit
+from voxgender.app.own_windows import OwnWindows
 from voxgender.app.rate_storage import RateWindows
 from voxgender.core.errors import KeyRefusedError, RateLimitError
 
@@ -102,7 +102,7 @@ class Admission:
         self._rate_limit = rate_limit
         self.licence = licence
         self.keys = keys
-        self._own = MovingWindowRateLimiter(MemoryStorage())
+        self._own = MovingWindowRateLimiter(OwnWindows())
         self._windows = windows
         self._shared = MovingWindowRateLimiter(windows) if windows else None
         self._shared_from_s = 0.0

@@ -109,8 +109,11 @@ def _fill(folder: Path, place: str) -> None:
     for kind in _KINDS:
         path = folder / f"{kind}_{place}.db"
         if not path.exists():
-            make_private(path)
-            path.write_bytes(bytes(FILE_BYTES))
+            # A file without all its room would be taken for a whole one by the next process of the place.
+            draft = path.with_suffix(".draft")
+            make_private(draft)
+            draft.write_bytes(bytes(FILE_BYTES))
+            draft.replace(path)
 
 
 def joined_folder() -> Path | None:

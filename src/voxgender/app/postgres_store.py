@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
 from uuid import UUID
+
+from psycopg import AsyncConnection
 
 from voxgender.app.job import Job, NewJob
 from voxgender.app.key import ApiKey, read_key
@@ -33,7 +36,7 @@ from voxgender.app.submission import Submission
 from voxgender.app.task import Outcome, Task, TaskState, Technology
 from voxgender.app.waiting import answer
 from voxgender.core.decision import Decision
-from voxgender.core.errors import TaskNotFoundError, VoxgenderError
+from voxgender.core.errors import StoreUnavailableError, TaskNotFoundError, VoxgenderError
 
 _Row: TypeAlias = tuple[UUID, str, str, float, float, float, float, float, int, bytes, str, bytes | None, bytes | None]
 _Charges: TypeAlias = tuple[Charge, ...]
@@ -58,6 +61,8 @@ _GET: Final = """
 
 ROW_BYTES: Final = 256
 """What a task takes up besides its result: its row, its index entries, and its share of the pages' slack."""
+CLOCK_S: Final = 10.0
+"""Seconds for which what the server's clock told is gone on from by this machine's steady clock."""
 ADD_ROWS: Final = 256
 """Most tasks stored in one transaction."""
 ADD_BYTES: Final = 4 * 1024**2
@@ -82,6 +87,8 @@ class PostgresStore:
         self._url = url
         self._capacity_bytes = capacity_bytes
         self._pool = PostgresPool(url)
+        self._origin_s = time.time() - time.monotonic()
+        self._looked_s = -CLOCK_S
         self._new: list[_New] = []
         self._adding: asyncio.Task[None] | None = None
 
@@ -95,6 +102,19 @@ class PostgresStore:
             SettingsError: Where the database cannot be reached or used.
         """
         self.store_id = await self._pool.open()
+        async with self._pool.connection() as connection:
+            await self._look_at_clock(connection)
+
+    def now_s(self) -> float:
+        """Return the time of the server's clock, by which tasks expire, whatever the clock of this machine says."""
+        return self._origin_s + time.monotonic()
+
+    async def _look_at_clock(self, connection: AsyncConnection) -> None:
+        asked_s = time.monotonic()
+        if asked_s - self._looked_s >= CLOCK_S:
+            row = await (await connection.execute("SELECT extract(epoch FROM clock_timestamp())::float8")).fetchone()
+            if row is not None:
+                self._origin_s, self._looked_s = row[0] - asked_s, asked_s
 
     async def close(self) -> None:
         """Commit what waits and close the connections."""
@@ -219,11 +239,13 @@ class PostgresStore:
             forgotten += piece
         async with self._pool.transaction() as connection:
             await clear_log(connection)
+            await self._look_at_clock(connection)
         return forgotten
 
     async def claim(self, lost_expires_s: float) -> Job | None:
         """Return the job that has waited longest, which is the caller's now."""
         async with self._pool.connection() as connection:
+            await self._look_at_clock(connection)
             waiting = await (await connection.execute(WAITING)).fetchone()
             if not waiting or not waiting[0]:
                 return None
@@ -271,6 +293,13 @@ class PostgresStore:
         async with self._pool.connection() as connection:
             tasks, stored_bytes = await totals(connection)
         return StoreUsage(tasks, stored_bytes, self._capacity_bytes)
+
+    async def check(self) -> None:
+        """Find out whether something could be written now: whether the server is one to read from alone."""
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute("SELECT current_setting('transaction_read_only')")).fetchone()
+        if row is None or row[0] != "off":
+            raise StoreUnavailableError("the task store can only be read, as its database says")
 
     async def queue(self) -> QueueState:
         """Return how many jobs wait and are worked on."""

@@ -11,8 +11,8 @@ from typing import Final, Literal
 import structlog
 
 from voxgender.app.spool import Spool
-from voxgender.app.store import Store
-from voxgender.app.waiting import within
+from voxgender.app.store import QueueState, Store, StoreUsage
+from voxgender.app.waiting import take_note, within
 from voxgender.core.errors import VoxgenderError
 
 LOOK_S: Final = 2.0
@@ -20,7 +20,9 @@ LOOK_S: Final = 2.0
 KEPT_S: Final = 1.0
 """Seconds for which an answer holds: however often somebody asks, the store is asked once a second."""
 MIN_FREE_BYTES: Final = 64 * 1024**2
-"""With less on the disk of the spool, uploads and soon the store as well would be refused."""
+"""With less on the disk of the spool or of the store, what comes would soon be refused."""
+WRITE_S: Final = 10.0
+"""Seconds after which a store that cannot be written to yet takes nothing new; a busy one may need some of them."""
 LATE_S: Final = 30.0
 """A recording that has waited for so long, while none is worked on, waits for a worker that is not there."""
 
@@ -55,6 +57,8 @@ class Readiness:
         self._door = door
         self._looking: asyncio.Task[Mapping[str, Check]] | None = None
         self._looked_s = 0.0
+        self._writing: asyncio.Task[None] | None = None
+        self._unwritable_since_s: float | None = None
 
     async def is_ready(self) -> bool:
         """Return whether no check has failed."""
@@ -72,28 +76,62 @@ class Readiness:
         return {"service": Check("ok", "takes requests"), **await asyncio.shield(self._looking)}
 
     async def _look(self) -> Mapping[str, Check]:
-        store, media = await self._check_store()
-        return {"store": store, "media": media, "disk": await self._check_disk()}
-
-    async def _check_store(self) -> tuple[Check, Check]:
         try:
             usage, queue = await within(LOOK_S, asyncio.gather(self._store.usage(), self._store.queue()))
-        except (VoxgenderError, TimeoutError) as error:
+        except (VoxgenderError, OSError, TimeoutError) as error:
             log.warning("store does not answer", error=str(error))
-            return Check("failed", "does not answer"), Check("warning", "nobody knows, as the store does not answer")
-        share = usage.stored_bytes / usage.capacity_bytes
-        store = Check("ok" if share < 1 else "warning", f"answers; {share:.0%} of its capacity is used")
-        if queue.waiting and not queue.running and queue.oldest_s > LATE_S:
-            told = f"{queue.waiting} recordings wait, the oldest for {queue.oldest_s:.0f} s, and no worker takes them"
-            return store, Check("warning", told)
-        return store, Check("ok", f"{queue.waiting} recordings wait, {queue.running} are worked on")
+            media = Check("warning", "nobody knows, as the store does not answer")
+            return {"store": Check("failed", "does not answer"), "media": media, "disk": await self._check_disk(None)}
+        store = await self._check_writing() or _check_capacity(usage)
+        return {"store": store, "media": _check_media(queue), "disk": await self._check_disk(usage.free_bytes)}
 
-    async def _check_disk(self) -> Check:
+    async def _check_writing(self) -> Check | None:
+        """Return what keeps a store that answers from being written to; None for nothing.
+
+        One try is under way at a time: where the store keeps it waiting, the next look waits for the same one.
+        """
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._store.check())
+            self._writing.add_done_callback(take_note)
+            if self._unwritable_since_s is None:
+                self._unwritable_since_s = time.monotonic()
+        await asyncio.wait([self._writing], timeout=LOOK_S)
+        if not self._writing.done():
+            waited_s = time.monotonic() - (self._unwritable_since_s or 0.0)
+            log.warning("store cannot be written to yet", waited_s=round(waited_s, 1))
+            state: Literal["warning", "failed"] = "warning" if waited_s < WRITE_S else "failed"
+            return Check(state, f"answers; nothing could be written for {waited_s:.0f} s")
+        written, self._writing = self._writing, None
+        try:
+            await written
+        except VoxgenderError as error:
+            log.warning("store cannot be written to", error=str(error))
+            return Check("failed", "answers, but nothing can be written")
+        self._unwritable_since_s = None
+        return None
+
+    async def _check_disk(self, store_bytes: int | None) -> Check:
         try:
             free_bytes = await within(LOOK_S, asyncio.to_thread(self._spool.free_bytes))
         except (VoxgenderError, TimeoutError) as error:
             log.warning("spool cannot be used", error=str(error))
             return Check("failed", "the spool cannot be used")
+        where = ""
+        if store_bytes is not None and store_bytes < free_bytes:
+            free_bytes, where = store_bytes, " where the store is"
+        told = f"{free_bytes // 1024**2} MiB are free{where}"
         if free_bytes < MIN_FREE_BYTES:
-            return Check("failed", f"{free_bytes // 1024**2} MiB are free, less than {MIN_FREE_BYTES // 1024**2} MiB")
-        return Check("ok", f"{free_bytes // 1024**2} MiB are free")
+            return Check("failed", f"{told}, less than {MIN_FREE_BYTES // 1024**2} MiB")
+        return Check("ok", told)
+
+
+def _check_capacity(usage: StoreUsage) -> Check:
+    share = usage.stored_bytes / usage.capacity_bytes
+    return Check("ok" if share < 1 else "warning", f"answers; {share:.0%} of its capacity is used")
+
+
+def _check_media(queue: QueueState) -> Check:
+    if queue.waiting and not queue.running and queue.oldest_s > LATE_S:
+        told = f"{queue.waiting} recordings wait, the oldest for {queue.oldest_s:.0f} s, and no worker takes them"
+        return Check("warning", told)
+    return Check("ok", f"{queue.waiting} recordings wait, {queue.running} are worked on")

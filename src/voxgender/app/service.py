@@ -178,9 +178,9 @@ class Service:
                 await self._settle_with_others(scoring)
             results = scoring.results(decision or self.decision)
         scored_s = time.perf_counter()
-        now_s = time.time()
-        charges = self.admission.charges(permit, "voiceprints", len(results), now_s)
-        technology, expires_s = Technology.GENDER_OF_VOICEPRINTS, now_s + self.settings.task_ttl_s
+        charges = self.admission.charges(permit, "voiceprints", len(results), time.time())
+        now_s, technology = self.store.now_s(), Technology.GENDER_OF_VOICEPRINTS
+        expires_s = now_s + self.settings.task_ttl_s
         task = Task(uuid.uuid4(), technology, TaskState.DONE, now_s, expires_s, results, owner=permit.owner)
         submission = None if named is None else named.submission(permit.owner, technology)
         with self.traces.span("store"):
@@ -308,9 +308,9 @@ class Service:
             await upload.discard()
             raise
         try:
-            now_s = time.time()
-            charges = self.admission.charges(permit, "audio_s", 0, now_s)
-            task = Task(upload.task_id, technology, TaskState.PENDING, now_s, NEVER_S, None, 0.0, permit.owner)
+            charges = self.admission.charges(permit, "audio_s", 0, time.time())
+            created_s = self.store.now_s()
+            task = Task(upload.task_id, technology, TaskState.PENDING, created_s, NEVER_S, None, 0.0, permit.owner)
             ids = structlog.contextvars.get_contextvars()
             job = NewJob(
                 options,

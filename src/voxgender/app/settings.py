@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import os
 import re
@@ -187,7 +188,7 @@ def load_settings(**flags: Any) -> Settings:
     secrets_dir = given.get("secrets_dir") or os.environ.get(f"{ENV_PREFIX}SECRETS_DIR") or None
     try:
         if secrets_dir is not None:
-            next(Path(secrets_dir).iterdir(), None)  # the library would only warn where there is no such folder
+            _check_names(Path(secrets_dir))
         return Settings(_secrets_dir=secrets_dir, **given)
     except OSError as error:
         raise _no_secrets(secrets_dir, error) from None
@@ -201,6 +202,24 @@ def load_settings(**flags: Any) -> Settings:
             f"{ENV_PREFIX}{name.upper()} (--{name.replace('_', '-')}) is {first['input']!s:.200}: "
             f"{reason[0].lower()}{reason[1:]}"
         ) from None
+
+
+def _check_names(secrets_dir: Path) -> None:
+    """Refuse a file that is named like a setting and is none: the library would pass it over, and so the secret.
+
+    Raises:
+        OSError: Where there is no such folder, of which the library would only warn.
+        SettingsError: Where there is such a file.
+    """
+    for name in sorted(path.name for path in secrets_dir.iterdir()):
+        setting = name.lower().removeprefix(ENV_PREFIX.lower())
+        if setting != name.lower() and setting not in Settings.model_fields:
+            meant = difflib.get_close_matches(setting, Settings.model_fields, 1)
+            hint = f"; is it {ENV_PREFIX.lower()}{meant[0]}?" if meant else ""
+            raise SettingsError(
+                f"{ENV_PREFIX}SECRETS_DIR (--secrets-dir) is {secrets_dir!s:.200}: there is no setting for its file "
+                f"{name:.100}{hint}"
+            )
 
 
 def _no_secrets(secrets_dir: object, error: BaseException | None) -> SettingsError:

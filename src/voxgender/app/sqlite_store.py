@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -34,6 +34,7 @@ from voxgender.app.sqlite_jobs import (
 from voxgender.app.sqlite_licence import book_charges, read_book, write_book
 from voxgender.app.sqlite_schema import prepare
 from voxgender.app.sqlite_totals import count, stored_bytes
+from voxgender.app.steady_clock import SteadyClock
 from voxgender.app.store import QueueState, StoreUsage
 from voxgender.app.submission import Submission, earlier
 from voxgender.app.task import Outcome, Task, TaskState, Technology
@@ -83,18 +84,19 @@ class SqliteStore:
         path: The file; it is created where it is missing, and its folder too.
         capacity_bytes: The most that tasks and results may take up.
         hold_s: Seconds after which a job goes to another worker unless its holder has renewed it.
-        now_s: Tells the time in UTC epoch seconds; tests hand in their own.
+        now_s: Tells the time in UTC epoch seconds instead of the store's steady clock; for tests.
     """
 
     def __init__(
-        self, path: Path, capacity_bytes: int, hold_s: float = 12.0, now_s: Callable[[], float] = time.time
+        self, path: Path, capacity_bytes: int, hold_s: float = 12.0, now_s: Callable[[], float] | None = None
     ) -> None:
         self.hold_s = hold_s
         self.store_id = ""
         self._has_deleted = False
         self._path = path
         self._capacity_bytes = capacity_bytes
-        self._now_s = now_s
+        self._clock = SteadyClock(path.with_name(f"{path.name}-clock"))
+        self._now_s = now_s or self._clock.now_s
         self._writer: GroupWriter | None = None
         self._new: list[_New] = []
         self._adding: asyncio.Task[None] | None = None
@@ -114,6 +116,7 @@ class SqliteStore:
             make_private(self._path)  # SQLite gives its other files the same mode
             turn = Turn(self._path.with_name(self._path.name + "-turn"))
             with turn, closing(self._connect()) as first:
+                self._clock.share()
                 prepare(first)
                 (self.store_id,) = first.execute("SELECT store_id FROM identity").fetchone()
             self._file = _identity(self._path)
@@ -128,6 +131,10 @@ class SqliteStore:
             raise SettingsError(f"VOXGENDER_STORE_URL (--store-url) is sqlite:///{self._path}, {reason}") from None
         self._writer = GroupWriter(writing, turn)
         self._check_ins = ThreadPoolExecutor(1, thread_name_prefix="store-check-in")
+
+    def now_s(self) -> float:
+        """Return the time by which tasks expire."""
+        return self._now_s()
 
     async def close(self) -> None:
         """Commit what waits and close the file."""
@@ -299,7 +306,12 @@ class SqliteStore:
         totals = dict(self._read("SELECT name, amount FROM total", ()))
         if _identity(self._path) != self._file:
             raise StoreUnavailableError("the task store's file was deleted or replaced; start the service again")
-        return StoreUsage(totals["tasks"], totals["stored_bytes"], self._capacity_bytes)
+        free_bytes = shutil.disk_usage(self._path.parent).free
+        return StoreUsage(totals["tasks"], totals["stored_bytes"], self._capacity_bytes, free_bytes)
+
+    async def check(self) -> None:
+        """Find out whether something could be written now: whether this process gets the lock to write."""
+        await self._write(lambda _: None)
 
     async def queue(self) -> QueueState:
         """Return how many jobs wait and are worked on."""

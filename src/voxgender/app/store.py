@@ -35,11 +35,13 @@ class StoreUsage:
         tasks: Tasks that it holds.
         stored_bytes: What they take up.
         capacity_bytes: The most that they may take up.
+        free_bytes: What is free on the store's disk; None where that is another machine's.
     """
 
     tasks: int
     stored_bytes: int
     capacity_bytes: int
+    free_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,9 @@ class Store(Protocol):
 
     hold_s: float
     store_id: str
+
+    def now_s(self) -> float:
+        """Return the time by which tasks expire, in UTC epoch seconds; to set this machine's clock changes nothing."""
 
     async def open(self) -> None:
         """Make the store ready; create or upgrade what it needs."""
@@ -168,6 +173,9 @@ class Store(Protocol):
 
     async def usage(self) -> StoreUsage:
         """Return how full the store is."""
+
+    async def check(self) -> None:
+        """Find out whether something could be written now; nothing is."""
 
     async def queue(self) -> QueueState:
         """Return how many jobs wait and are worked on."""

@@ -26,7 +26,7 @@ async def within(seconds: float, asked: Awaitable[_T]) -> _T:
         TimeoutError: Where it does not come.
     """
     asking = asyncio.ensure_future(asked)
-    asking.add_done_callback(_take_note)
+    asking.add_done_callback(take_note)
     try:
         await asyncio.wait([asking], timeout=seconds)
     except asyncio.CancelledError:
@@ -38,7 +38,7 @@ async def within(seconds: float, asked: Awaitable[_T]) -> _T:
     return asking.result()
 
 
-def _take_note(asking: asyncio.Future[Any]) -> None:
+def take_note(asking: asyncio.Future[Any]) -> None:
     """Take a failure that nobody waits for any more as told."""
     if not asking.cancelled():
         asking.exception()

@@ -108,7 +108,7 @@ class Worker:
         while not self._stopping.is_set():
             job, pause_s = None, LOOK_S
             try:
-                job = await self._store.claim(time.time() + self._task_ttl_s)
+                job = await self._store.claim(self._store.now_s() + self._task_ttl_s)
             except VoxgenderError as error:
                 log.warning("no job can be claimed", error=str(error))
                 pause_s = RETRY_S
@@ -127,7 +127,7 @@ class Worker:
         began_s = time.monotonic()
         ids = {"task_id": str(job.task_id), "correlation_id": job.correlation_id, "request_id": job.request_id}
         if job.tries == 1:
-            count_stage(job.technology, "waiting", time.time() - job.created_s)
+            count_stage(job.technology, "waiting", self._store.now_s() - job.created_s)
         spanned = self._traces.task(f"work {job.technology.value}", job.traceparent, tries=job.tries, **ids)
         with structlog.contextvars.bound_contextvars(**ids), spanned:
             log.info("task begun", technology=job.technology.value, tries=job.tries)
@@ -203,11 +203,11 @@ class Worker:
         """Store how a job ended, however long the store does not work; return whether it was ours."""
         began_s = time.perf_counter()
         while True:
-            now_s = time.time()
             try:
                 permit = await self._admission.permit_of(job.owner)
-                charges = self._admission.charges(permit, "audio_s", ending.audio_s, now_s) if ending.audio_s else ()
-                expires_s = now_s + self._task_ttl_s
+                amount = ending.audio_s
+                charges = self._admission.charges(permit, "audio_s", amount, time.time()) if amount else ()
+                expires_s = self._store.now_s() + self._task_ttl_s
                 with self._traces.span("store", state=ending.state.value):
                     is_ours = await self._store.finish(job, ending.state, ending.outcome, expires_s, *charges)
             except (CapacityError, LicenceExpiredError) as error:

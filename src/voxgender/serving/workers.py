@@ -34,6 +34,15 @@ FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 30.0
 """Between the end of a worker and its next start; each end that comes soon doubles the pause."""
 
+BEAT_S: Final = 1.0
+"""Seconds between two words of a worker that its event loop goes round."""
+LOOK_S: Final = 5.0
+"""Longest wait for a word at a time; so long a worker is waited for, once more, where all were halted together."""
+SILENT_LOOKS: Final = 6
+"""After so many such waits without a word, one after the other, a worker hangs and is killed."""
+SAME_S: Final = 1.0
+"""Signals that come so shortly one after the other are one."""
+
 _SPAWN: Final = multiprocessing.get_context("spawn")
 
 log = structlog.get_logger()
@@ -42,8 +51,9 @@ log = structlog.get_logger()
 class Workers:
     """Keeps the processes going that answer on a socket, and answers nothing itself.
 
-    A worker that ends is started again. Where one cannot start and no other answers, that is the end. What is under
-    way when a signal comes is finished first. The workers also end when this process dies, in whatever way.
+    A worker that ends is started again, and one that hangs is killed. Where one cannot start and no other answers, that
+    is the end. What is under way when a signal comes is finished first. The workers also end when this process dies, in
+    whatever way.
 
     Args:
         settings: How each of them is to work, and how many they are.
@@ -79,6 +89,7 @@ class Workers:
         self._processes: set[SpawnProcess] = set()
         self._answering: set[SpawnProcess] = set()
         self._is_listening = False
+        self._signal_s = 0.0
         self._stopping = asyncio.Event()
 
     def run(self) -> None:
@@ -101,7 +112,7 @@ class Workers:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop)
+            loop.add_signal_handler(number, self._take_signal)
         kept = [loop.create_task(self._keep_one(f"serve{place}")) for place in range(self._settings.workers)]
         await asyncio.wait(kept, return_when=asyncio.FIRST_EXCEPTION)
         self._stop()
@@ -144,7 +155,7 @@ class Workers:
             report = await next_report(reports)
             if has_answered := report is True:
                 self._tell_of(process)
-                report = await next_report(reports)
+                report = await self._last_report(reports, process)
                 self._answering.discard(process)
         process.join()
         forget_live(self._metrics, place)
@@ -153,8 +164,22 @@ class Workers:
             report = VoxgenderError(f"a worker ended with exit code {process.exitcode}")
         return process.pid, has_answered, report
 
+    async def _last_report(self, reports: Connection, process: SpawnProcess) -> object:
+        """Return what a worker tells by its end; one that says nothing for long is killed."""
+        silent = 0
+        while silent < SILENT_LOOKS:
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    if (report := await next_report(reports)) is not True:
+                        return report
+                silent = 0
+            except TimeoutError:
+                silent += 1
+        process.kill()
+        return VoxgenderError(f"a worker hung, and was killed after {SILENT_LOOKS * LOOK_S:g} s without a word")
+
     def _start(self, place: str) -> tuple[SpawnProcess, Connection]:
-        """Start a worker; return it and where it reports, first whether it answers, then by its end."""
+        """Start a worker; return it and where it reports: ``True`` while it answers, and an error by its end."""
         reports, told = _SPAWN.Pipe(duplex=False)
         process = _SPAWN.Process(
             target=_work,
@@ -179,6 +204,17 @@ class Workers:
         if not self._is_listening and not self._stopping.is_set():
             self._is_listening = True
             self._on_listening()
+
+    def _take_signal(self) -> None:
+        """Stop; a second signal goes on to the workers, which then leave no time to those who send requests."""
+        now_s = asyncio.get_running_loop().time()
+        if not self._stopping.is_set():
+            self._signal_s = now_s
+            self._stop()
+        elif now_s - self._signal_s >= SAME_S:
+            self._signal_s = now_s
+            for process in self._processes:
+                process.terminate()
 
     def _stop(self) -> None:
         """Tell all workers to finish what is under way."""
@@ -205,7 +241,7 @@ def _work(
     metrics: Path | None,
     place: str,
 ) -> None:
-    """Be a worker; tell ``True`` once it answers, or the error that keeps it from that."""
+    """Be a worker; tell ``True`` once it answers and again and again, or the error that keeps it from that."""
     count_in(metrics, place)
     # Only now, because the metrics come with them.
     from voxgender.app.service import Service
@@ -215,10 +251,16 @@ def _work(
         with contextlib.suppress(OSError):  # nobody is there any more; watch_parent sees to it
             told.send(report)
 
+    def beat() -> None:
+        tell(True)
+        asyncio.get_running_loop().call_later(BEAT_S, beat)
+
+    # Where nobody reads what is told, nobody is to be waited for.
+    os.set_blocking(told.fileno(), False)
     configure_logs(settings.log_level)
     structlog.contextvars.bind_contextvars(worker=os.getpid())
     try:
-        server = Server(Service.of_settings(settings), listener, rpc_address, lambda: tell(True))
+        server = Server(Service.of_settings(settings), listener, rpc_address, beat)
         watch_parent(server.stop)
         server.serve()
     except (VoxgenderError, OSError) as error:
