@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -17,12 +18,14 @@ class Known:
     Attributes:
         sample: What was sent.
         may_expire: Whether it may be gone by now because its time is over.
-        is_verified: Whether a client has seen its result, and it was right.
+        is_verified: Whether a client has seen how it has ended.
+        is_done: Whether it has seen its result, which was right.
     """
 
     sample: Sample
     may_expire: bool
     is_verified: bool = False
+    is_done: bool = False
 
 
 @dataclass(slots=True)
@@ -196,11 +199,16 @@ class Account:
         demand(least <= heard <= least + self.maybe_audio and heard == int(heard), what)
         self.gone_audio, self.maybe_audio = int(heard) - stored, 0
 
-    def expect_expiry(self, snapshot: Snapshot) -> None:
-        """Take note that tasks that end from now on expire within seconds."""
-        self.expires_soon = True
-        for task_id in self.tasks.keys() & snapshot.unfinished:
-            self.tasks[task_id].may_expire = True
+    def expect_expiry(self, expires_soon: bool, unfinished: Set[UUID]) -> None:
+        """Take note how long tasks that end from now on are kept.
+
+        Args:
+            expires_soon: Whether it is only for seconds.
+            unfinished: The tasks that have not ended yet.
+        """
+        self.expires_soon = expires_soon
+        for task_id in self.tasks.keys() & unfinished:
+            self.tasks[task_id].may_expire |= expires_soon
 
     def _enter(self, task_id: UUID, sample: Sample) -> None:
         self.tasks[task_id] = Known(sample, self.expires_soon)

@@ -24,8 +24,8 @@ from rpc.stubs import OPTIONS, Stubs, identify_messages, of_voiceprints
 TIMEOUT_S: Final = 60.0
 AGAIN_S: Final = 0.03
 """Pause after a server was not reached."""
-OPEN_RECORDINGS: Final = 3
-"""Most tasks of a client that wait for a worker."""
+OPEN_TASKS: Final = 3
+"""Most tasks of a client whose results it has not seen."""
 WORKER_LOST: Final = "task.worker-lost"
 
 
@@ -76,9 +76,9 @@ class RestClient:
             self._delete(self._chance.choice(list(account.tasks)))
         elif asks < 0.15 and self._named is not None:
             self._repeat(*self._named)
-        elif self._sends_media and len(self._unfinished()) >= OPEN_RECORDINGS:
+        elif len(self._unseen()) >= OPEN_TASKS:
             with contextlib.suppress(httpx.TransportError):
-                self.verify(self._unfinished()[0], wait_s=1)
+                self.verify(self._unseen()[0], wait_s=1)
         else:
             account.open = self._new_request()
             self._send()
@@ -110,6 +110,7 @@ class RestClient:
             demand(state == "done", f"task {task_id} has ended as {told}")
             demand(told["result"] == known.sample.result, f"the result of {task_id} is another one")
             self.account.count("results compared")
+            known.is_done = True
         known.is_verified = True
         return True
 
@@ -117,7 +118,7 @@ class RestClient:
         """Close its connections."""
         self._http.close()
 
-    def _unfinished(self) -> list[UUID]:
+    def _unseen(self) -> list[UUID]:
         return [task_id for task_id, known in self.account.tasks.items() if not known.is_verified]
 
     def _new_request(self) -> Request:
@@ -184,7 +185,7 @@ class RestClient:
             return
         is_right = answer.status_code == 204 or (answer.status_code == 404 and (was_lost or known.may_expire))
         demand(is_right, f"the deletion of {task_id} is answered by {answer.text:.200}")
-        account.delete(was_done=known.is_verified and not known.may_expire)
+        account.delete(was_done=known.is_done)
 
 
 class RpcClient:
@@ -224,9 +225,7 @@ class RpcClient:
             self.account.lose()
             self.close()
             return True
-        expected = next(iter(sample.result.values()))
-        right = [round(one["scores"][0]["score_llr"], 3) for one in expected]
-        demand(told == right, f"a stream of {len(right)} is answered by {told}, not by {right}")
+        demand(told == sample.llrs, f"a stream is answered by {told}, not by {sample.llrs}")
         self.account.hear()
         return False
 
@@ -243,11 +242,11 @@ class RpcClient:
             return True
         return False
 
-    def _results(self, sample: Sample) -> list[float]:
+    def _results(self, sample: Sample) -> tuple[float, ...]:
         messages = identify_messages(sample.body) if sample.is_media else [of_voiceprints(sample.items)]
         metadata = (("x-api-key", self.account.secret),)
         answers = Stubs(self._channel).gender.Identify(iter(messages), metadata=metadata, timeout=TIMEOUT_S)
-        return [round(one.score_male.score_llr, 3) for answer in answers for one in answer.results]
+        return tuple(round(one.score_male.score_llr, 4) for answer in answers for one in answer.results)
 
 
 class Load:

@@ -45,6 +45,12 @@ class Sample:
     result: dict[str, Any]
 
     @property
+    def llrs(self) -> tuple[float, ...]:
+        """What a stream must be answered by: all answers tell four digits after the point."""
+        told = next(iter(self.result.values()))
+        return tuple(one["scores"][0]["score_llr"] for one in told)
+
+    @property
     def is_media(self) -> bool:
         """Whether it is a recording."""
         return self.technology is not Technology.GENDER_OF_VOICEPRINTS

@@ -1,0 +1,279 @@
+"""The trial: rounds of load, kill, look and start."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import re
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from postgres import PostgresServer, free_port
+from reliability.kills.account import Account
+from reliability.kills.gate import Gate
+from reliability.kills.load import Doors, Load, RestClient, RpcClient
+from reliability.kills.snapshot import Snapshot, StoreFiles, demand, opened
+from reliability.kills.victim import Victim
+from voxgender.app.assembly import store_of
+from voxgender.app.key import ApiKey, new_key
+from voxgender.app.licence import Capacity
+from voxgender.app.settings import load_settings
+
+CAPACITY: Final = Capacity("total", voiceprints=10**9, audio_s=1e9)
+KILLS: Final = {
+    "all processes": 8,
+    "the main process": 6,
+    "a process of the server": 5,
+    "all processes while they start": 2,
+}
+DATABASE_KILLS: Final = {"the database server": 3, "the database server, told to end at once": 2, "everything": 2}
+"""What is killed, and how often; the second ones with PostgreSQL alone."""
+LOAD_S: Final = (0.2, 1.5)
+"""Shortest and longest load between two kills."""
+LONG_TTL_S: Final = 7200
+SHORT_TTL_S: Final = 5
+METRICS_LEFT_S: Final = 61.0
+"""The files of metrics that a killed service has left are deleted by one that starts once they are so old."""
+ENDING_S: Final = 120.0
+"""Longest that what was accepted may take until it is done, once nothing is killed any more."""
+
+
+@dataclass
+class Report:
+    """What a trial has seen.
+
+    Attributes:
+        kills: How often what was killed.
+        counts: What has happened to requests and tasks.
+        elapsed_s: How long it took.
+    """
+
+    kills: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    elapsed_s: float = 0.0
+
+
+def kill_often(store: str, times: int, seed: int) -> Report:
+    """Kill so often; return what was seen.
+
+    Args:
+        store: ``sqlite`` or ``postgresql``.
+        times: How often.
+        seed: Of all that is left to chance.
+
+    Raises:
+        BrokenPromiseError: Where a promise was broken.
+    """
+    began_s = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="kills-") as name, opened(store, Path(name)) as (flags, files, database):
+        trial = Trial(Path(name), flags, files, database, random.Random(seed))
+        trial.run(times)
+    trial.report.elapsed_s = time.monotonic() - began_s
+    return trial.report
+
+
+class Trial:
+    """One store, one load, and one server after the other.
+
+    Args:
+        folder: For all files.
+        store_flags: The flags that name the store.
+        files: What looks into it.
+        database: The store's server, where it has one.
+        chance: Decides what is left to chance.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        store_flags: dict[str, object],
+        files: StoreFiles,
+        database: PostgresServer | None,
+        chance: random.Random,
+    ) -> None:
+        self._folder = folder
+        self._files = files
+        self._database = database
+        self._chance = chance
+        self._spool = Path(str(store_flags["spool-dir"]))
+        self._orphans: set[str] = set()
+        self._flags: dict[str, object] = {}
+        self._started_s = 0.0
+        doors = Doors(free_port(), free_port())
+        names = ["lists 1", "lists 2", "lists 3", "recordings 1", "recordings 2", "streams of lists", "streams of audio"]
+        self._accounts = [Account(*new_key(name, time.time(), capacity=CAPACITY)) for name in names]
+        _keep([account.key for account in self._accounts], str(store_flags["store-url"]))
+        self._load = Load(
+            [
+                (RpcClient if "streams" in account.key.name else RestClient)(
+                    account, doors, random.Random(chance.random()), sends_media="lists" not in account.key.name
+                )
+                for account in self._accounts
+            ]
+        )
+        self._doors = doors
+        self._victim = Victim(
+            folder,
+            **store_flags,
+            **{"port": doors.rest, "grpc": "on", "grpc-port": doors.rpc, "keys": "on", "extractors": 1, "hold-s": 1},
+            **{"licence-file": _licence(folder), "task-memory-bytes": 2**30},
+        )
+        self.report = Report()
+        self._choose_flags(frozenset())
+
+    def run(self, times: int) -> None:
+        """Kill so often, then let all end and look once more."""
+        began_s = time.monotonic()
+        with _temporary_files(self._folder / "tmp"), self._load.running() as gate:
+            self._start(gate)
+            for number in range(1, times + 1):
+                gate.open()
+                time.sleep(self._chance.uniform(*LOAD_S))
+                what, is_served, was_store_down = self._kill()
+                print(f"{time.monotonic() - began_s:7.1f} s  kill {number}: {what}", file=sys.stderr, flush=True)
+                self.report.kills[what] += 1
+                gate.hold()
+                snapshot = self._look(is_served=is_served, was_store_down=was_store_down)
+                if not is_served:
+                    self._choose_flags(snapshot.unfinished)
+                    self._start(gate)
+            gate.hold()
+            self._end()
+
+    def _start(self, gate: Gate) -> None:
+        """Start the server, with clients that ask for it already."""
+        gate.open()
+        self._started_s = time.time()
+        self._victim.start(**self._flags)
+
+    def _kill(self) -> tuple[str, bool, bool]:
+        """Kill something; return what, whether the service is still there, and whether the store was away."""
+        kinds = KILLS | (DATABASE_KILLS if self._database else {})
+        what = self._chance.choices(list(kinds), list(kinds.values()))[0]
+        is_served = True
+        if what == "a process of the server":
+            self._victim.kill_one(self._chance)
+        elif what == "the main process":
+            self._victim.kill_main()
+            is_served = False
+        elif not what.startswith("the database"):
+            self._victim.kill_all()
+            is_served = False
+        if what == "all processes while they start":
+            self._victim.kill_while_starting(self._chance, **self._flags)
+        if self._database is not None and what in DATABASE_KILLS:
+            self._database.kill(signal.SIGQUIT if what.endswith("at once") else signal.SIGKILL)
+            self._database.start()
+        return what, is_served, what in DATABASE_KILLS
+
+    def _look(self, *, is_served: bool, was_store_down: bool = False) -> Snapshot:
+        """Look into the store and the spool while no client does anything, and settle all accounts."""
+        before = self._media()
+        snapshot = self._files.look(is_served=is_served)
+        snapshot.check()
+        for account in self._accounts:
+            account.settle(snapshot, was_store_down=was_store_down)
+        if not is_served:
+            needed = {f"{task_id}.media" for task_id in snapshot.unfinished}
+            demand(needed <= before, f"media of accepted tasks are lost: {needed - before}")
+            demand(not (left := self._orphans & before), f"media without tasks have outlived a start: {left}")
+            self._orphans = before - needed
+        return snapshot
+
+    def _end(self) -> None:
+        """Let all that was accepted be done, and look whether anything is wrong or left."""
+        until_s = time.monotonic() + ENDING_S
+        snapshot = self._look(is_served=True)
+        while snapshot.unfinished:
+            demand(time.monotonic() < until_s, f"tasks are not done: {snapshot.unfinished}")
+            time.sleep(0.2)
+            snapshot = self._look(is_served=True)
+        self._see_results()
+        while left := self._media():
+            demand(time.monotonic() < until_s, f"media without tasks are left: {left}")
+            time.sleep(0.2)
+        demand(self._victim.stop() == 0, "the server does not end in order")
+        self._look(is_served=False)
+        for account in self._accounts:
+            self.report.counts.update(account.counts)
+        log = (self._folder / "server.log").read_text()
+        demand("Traceback" not in HALF_STARTED.sub("", log), "the log holds a traceback")
+        left_s = self._started_s - METRICS_LEFT_S
+        old = [path.name for path in (self._folder / "tmp").iterdir() if path.stat().st_mtime < left_s]
+        demand(not old, f"temporary files of killed servers are left: {old}")
+
+    def _see_results(self) -> None:
+        """Poll each task that was accepted, and compare its result."""
+        for account in self._accounts:
+            client = RestClient(account, self._doors, self._chance, sends_media=False)
+            for task_id in list(account.tasks):
+                demand(client.verify(task_id), f"task {task_id} has not ended")
+            client.close()
+
+    def _media(self) -> set[str]:
+        return {path.name for path in self._spool.glob("*.media")}
+
+    def _choose_flags(self, unfinished: Set[UUID]) -> None:
+        """Choose the flags of the next start.
+
+        Args:
+            unfinished: The tasks whose results will expire as the flags say.
+        """
+        expires_soon = self._chance.random() < 0.2
+        for account in self._accounts:
+            account.expect_expiry(expires_soon, unfinished)
+        ttl_s = SHORT_TTL_S if expires_soon else LONG_TTL_S
+        self._flags = {"workers": self._chance.choice([1, 1, 2]), "task-ttl-s": ttl_s}
+
+
+HALF_STARTED: Final = re.compile(
+    r"Traceback .*\n(?:  .*\n)*  .*multiprocessing/spawn\.py.*\n(?:  .*\n)+"
+    r"(?:EOFError: Ran out of input|_pickle\.UnpicklingError: .*)\n"
+)
+"""What Python prints in a process whose parent is killed while it starts it, before any line of ours runs in it."""
+
+
+@contextlib.contextmanager
+def _temporary_files(folder: Path) -> Iterator[None]:
+    """Have servers put their temporary files where they can be counted."""
+    folder.mkdir()
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ["TMPDIR"]
+        if before is not None:
+            os.environ["TMPDIR"] = before
+
+
+def _licence(folder: Path) -> Path:
+    """Write a licence that counts what keys count."""
+    path = folder / "licence.json"
+    capacity = {"period": CAPACITY.period, "voiceprints": CAPACITY.voiceprints, "audio_s": CAPACITY.audio_s}
+    path.write_text(json.dumps({"licensee": "A", "valid_until": "2100-01-01T00:00:00Z", "capacity": capacity}))
+    return path
+
+
+def _keep(keys: list[ApiKey], store_url: str) -> None:
+    """Make the store with these keys."""
+
+    async def keep() -> None:
+        store = store_of(load_settings(store_url=store_url))
+        await store.open()
+        for key in keys:
+            await store.add_key(key)
+        await store.close()
+
+    asyncio.run(keep())
