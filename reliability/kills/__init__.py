@@ -8,9 +8,12 @@ what was accepted, to the voiceprint. An answer that a client has not seen is se
 the request had an ``Idempotency-Key``, by sending it again.
 """
 
+import os
 import sys
 from pathlib import Path
 
+# Nothing is forked here but to run another program; gRPC would warn each time.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 # The servers that the tests start, and their recordings.
 _TESTS = str(Path(__file__).resolve().parents[2] / "tests")
 if _TESTS not in sys.path:

@@ -6,21 +6,25 @@ import argparse
 import random
 
 from reliability.finding import Finding, tell
+from reliability.kills.load import GIVEN_UP
 from reliability.kills.trial import Report, kill_often
 
 NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
-def happened(report: Report) -> str:
+def finding(store: str, times: int, report: Report) -> Finding:
     """Return what a report says, for the table."""
     counts = report.counts
-    given_up = counts["recordings given up after three killed workers"]
-    return (
-        f"{counts['tasks accepted']} tasks and {counts['streams answered']} streams were accepted and none of them was "
-        f"lost; {counts['answers lost']} answers were lost, and what they were for was charged once or not at all; "
-        f"{counts['results compared']} results were as without kills; {given_up} recordings were given up because "
-        f"their workers were killed three times; the store was in order each time; {report.elapsed_s:.0f} s"
+    kills = ", ".join(f"{number} of {what}" for what, number in report.kills.most_common())
+    happened = (
+        f"{counts['tasks accepted']} tasks and {counts['streams answered']} streams were accepted, and none was lost; "
+        f"{counts['answers lost']} answers were lost, and each of these requests was charged once or not at all, and "
+        f"not again when it came again; {counts['results compared']} results were as without kills; "
+        f"{counts[GIVEN_UP]} recordings were given up because their workers had been killed three times; the store "
+        f"was in order after each kill; {report.elapsed_s:.0f} s"
     )
+    command = f"python -m reliability.kills --store {store} --times {times}"
+    return Finding(f"SIGKILL under load, {NAMES[store]}", f"{times} kills: {kills}", happened, command)
 
 
 def main() -> None:
@@ -35,9 +39,7 @@ def main() -> None:
     report = kill_often(arguments.store, arguments.times, arguments.seed)
     for what, times in (report.kills + report.counts).most_common():
         print(f"{times:7} {what}")
-    tried = f"SIGKILL at random moments under load, {NAMES[arguments.store]}"
-    command = f"python -m reliability.kills --store {arguments.store} --times {arguments.times}"
-    tell(Finding(tried, f"{arguments.times} kills", happened(report), command), arguments.write)
+    tell(finding(arguments.store, arguments.times, report), arguments.write)
 
 
 if __name__ == "__main__":

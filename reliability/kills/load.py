@@ -22,11 +22,13 @@ from reliability.kills.snapshot import demand
 from rpc.stubs import OPTIONS, Stubs, identify_messages, of_voiceprints
 
 TIMEOUT_S: Final = 60.0
-AGAIN_S: Final = 0.03
+AGAIN_S: Final = 0.1
 """Pause after a server was not reached."""
 OPEN_TASKS: Final = 3
 """Most tasks of a client whose results it has not seen."""
 WORKER_LOST: Final = "task.worker-lost"
+"""The code of a task whose workers have died three times, as they may here."""
+GIVEN_UP: Final = "recordings given up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class RestClient:
         if state in ("pending", "running"):
             return False
         if state == "failed" and told["error"]["detail"][0]["type"] == WORKER_LOST:
-            self.account.count("recordings given up after three killed workers")
+            self.account.count(GIVEN_UP)
         else:
             demand(state == "done", f"task {task_id} has ended as {told}")
             demand(told["result"] == known.sample.result, f"the result of {task_id} is another one")
@@ -218,7 +220,7 @@ class RpcClient:
             trailing = {str(name): str(value) for name, value in error.trailing_metadata() or ()}
             if trailing.get("x-error-code") == WORKER_LOST:
                 self.account.open = None
-                self.account.count("recordings given up after three killed workers")
+                self.account.count(GIVEN_UP)
                 return False
             lost = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
             demand(error.code() in lost, f"a stream is answered by {error.code()}: {error.details()}")

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -76,9 +77,15 @@ def kill_often(store: str, times: int, seed: int) -> Report:
         BrokenPromiseError: Where a promise was broken.
     """
     began_s = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="kills-") as name, opened(store, Path(name)) as (flags, files, database):
-        trial = Trial(Path(name), flags, files, database, random.Random(seed))
-        trial.run(times)
+    folder = Path(tempfile.mkdtemp(prefix="kills-"))
+    try:
+        with opened(store, folder) as (flags, files, database):
+            trial = Trial(folder, flags, files, database, random.Random(seed))
+            trial.run(times)
+    except BaseException:
+        print(f"seed {seed}; its files are in {folder}", file=sys.stderr)
+        raise
+    shutil.rmtree(folder)
     trial.report.elapsed_s = time.monotonic() - began_s
     return trial.report
 
@@ -111,7 +118,15 @@ class Trial:
         self._flags: dict[str, object] = {}
         self._started_s = 0.0
         doors = Doors(free_port(), free_port())
-        names = ["lists 1", "lists 2", "lists 3", "recordings 1", "recordings 2", "streams of lists", "streams of audio"]
+        names = [
+            "lists 1",
+            "lists 2",
+            "lists 3",
+            "recordings 1",
+            "recordings 2",
+            "streams of lists",
+            "streams of audio",
+        ]
         self._accounts = [Account(*new_key(name, time.time(), capacity=CAPACITY)) for name in names]
         _keep([account.key for account in self._accounts], str(store_flags["store-url"]))
         self._load = Load(
@@ -134,14 +149,13 @@ class Trial:
 
     def run(self, times: int) -> None:
         """Kill so often, then let all end and look once more."""
-        began_s = time.monotonic()
-        with _temporary_files(self._folder / "tmp"), self._load.running() as gate:
+        with _temporary_files(self._folder / "tmp"), self._victim, self._load.running() as gate:
             self._start(gate)
             for number in range(1, times + 1):
                 gate.open()
                 time.sleep(self._chance.uniform(*LOAD_S))
                 what, is_served, was_store_down = self._kill()
-                print(f"{time.monotonic() - began_s:7.1f} s  kill {number}: {what}", file=sys.stderr, flush=True)
+                print(f"{time.strftime('%T')}  kill {number}: {what}", file=sys.stderr, flush=True)
                 self.report.kills[what] += 1
                 gate.hold()
                 snapshot = self._look(is_served=is_served, was_store_down=was_store_down)
@@ -234,7 +248,7 @@ class Trial:
         for account in self._accounts:
             account.expect_expiry(expires_soon, unfinished)
         ttl_s = SHORT_TTL_S if expires_soon else LONG_TTL_S
-        self._flags = {"workers": self._chance.choice([1, 1, 2]), "task-ttl-s": ttl_s}
+        self._flags = {"workers": self._chance.choice([1, 1, 1, 2]), "task-ttl-s": ttl_s}
 
 
 HALF_STARTED: Final = re.compile(

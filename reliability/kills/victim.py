@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from chaos.processes import descendants, is_alive
 from reliability.kills.snapshot import demand
@@ -33,6 +34,17 @@ class Victim:
         self._flags = flags
         self._server: ServerProcess | None = None
         self._seen: set[int] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Kill what is left of it."""
+        if self._server is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
 
     def start(self, **flags: object) -> None:
         """Start it and wait until it is ready.
