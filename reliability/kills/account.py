@@ -119,7 +119,7 @@ class Account:
         known = self.tasks.pop(self.deleting)
         self.deleting = None
         self.count("tasks deleted")
-        if known.sample.is_media:
+        if known.sample.audio_s:
             self.gone_audio += was_done
             self.maybe_audio += not was_done
 
@@ -156,7 +156,7 @@ class Account:
             else:
                 demand(known.may_expire, f"task {task_id}, which was accepted, is lost")
                 self.count("tasks expired")
-            self.maybe_audio += known.sample.is_media
+            self.maybe_audio += known.sample.audio_s > 0
 
     def _settle_left(self, rows: dict[UUID, Row]) -> None:
         """Find the tasks of streams that were answered and could not be deleted."""
@@ -192,7 +192,7 @@ class Account:
             allowed |= {amount + maybe for amount in allowed}
         demand(used in allowed, f"{self.key.name} was charged {used} voiceprints, which is none of {sorted(allowed)}")
         self.voiceprints, self.maybe_voiceprints = int(used), []
-        stored = sum(row.state == "done" and self.tasks[task_id].sample.is_media for task_id, row in rows.items())
+        stored = sum(row.state == "done" and self.tasks[task_id].sample.audio_s > 0 for task_id, row in rows.items())
         heard = snapshot.used.get((period, "audio_s"), 0.0) / AUDIO_S
         least = stored + self.gone_audio
         what = f"{self.key.name} was charged {heard} recordings, not {least} to {least + self.maybe_audio}"
@@ -215,7 +215,5 @@ class Account:
         self.voiceprints += sample.voiceprints
 
     def _may_be_charged(self, sample: Sample) -> None:
-        if sample.is_media:
-            self.maybe_audio += 1
-        else:
-            self.maybe_voiceprints.append(sample.voiceprints)
+        self.maybe_audio += sample.audio_s > 0
+        self.maybe_voiceprints.append(sample.voiceprints)

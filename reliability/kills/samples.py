@@ -21,6 +21,8 @@ LISTS: Final = (1, 7, 60, 700, 3000)
 SHARES: Final = (30, 30, 20, 14, 6)
 """How often each is sent."""
 AUDIO_S: Final = 2.0
+MEDIA_SHARES: Final = (1, 5, 5)
+BROKEN: Final = b"no audio at all"
 _FEW: Final = 199
 
 
@@ -32,8 +34,9 @@ class Sample:
         technology: What is asked for.
         body: The JSON, or the recording.
         voiceprints: What is charged for it.
-        audio_s: What is charged for it once it is done.
+        audio_s: What is charged for it once it is done; 0 for a recording that cannot be read.
         items: The voiceprints themselves, for gRPC.
+        state: How its task must end.
         result: What the answer to a poll must hold as its result.
     """
 
@@ -42,12 +45,13 @@ class Sample:
     voiceprints: int
     audio_s: float
     items: tuple[bytes, ...]
-    result: dict[str, Any]
+    state: str
+    result: dict[str, Any] | None
 
     @property
     def llrs(self) -> tuple[float, ...]:
         """What a stream must be answered by: all answers tell four digits after the point."""
-        told = next(iter(self.result.values()))
+        told = next(iter(self.result.values())) if self.result else ()
         return tuple(one["scores"][0]["score_llr"] for one in told)
 
     @property
@@ -76,6 +80,7 @@ def lists() -> tuple[Sample, ...]:
                 size,
                 0.0,
                 tuple(decode_base64(texts[at]) for at in chosen),
+                "done",
                 {"voiceprints": [results[at] for at in chosen]},
             )
         )
@@ -84,10 +89,10 @@ def lists() -> tuple[Sample, ...]:
 
 @cache
 def media() -> tuple[Sample, ...]:
-    """Return two recordings."""
-    samples = []
+    """Return two recordings, and what is none."""
+    samples = [Sample(Technology.GENDER_OF_MEDIA, BROKEN, 0, 0.0, (), "rejected", None)]
     for gender in ("male", "female"):
         file = recording(voice(gender, AUDIO_S), form="FLAC")
         channels = [{"channel_number": 0, **voxgender.identify(file)[0].as_dict()}]
-        samples.append(Sample(Technology.GENDER_OF_MEDIA, file, 0, AUDIO_S, (), {"channels": channels}))
+        samples.append(Sample(Technology.GENDER_OF_MEDIA, file, 0, AUDIO_S, (), "done", {"channels": channels}))
     return tuple(samples)

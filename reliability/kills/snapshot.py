@@ -95,11 +95,11 @@ class Snapshot:
 class StoreFiles(Protocol):
     """A store that can be looked into."""
 
-    def look(self, *, is_served: bool) -> Snapshot:
+    def look(self, *, is_open: bool) -> Snapshot:
         """Return what is in it, once its engine finds no damage.
 
         Args:
-            is_served: Whether a service has it open.
+            is_open: Whether any process has it open.
 
         Raises:
             BrokenPromiseError: Where it is damaged.
@@ -116,11 +116,11 @@ class SqliteFiles:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def look(self, *, is_served: bool) -> Snapshot:
+    def look(self, *, is_open: bool) -> Snapshot:
         """Look into the file, or into a copy where nobody has it open: the next server must find it as it was left."""
         with tempfile.TemporaryDirectory(prefix="kills-copy-") as folder:
             path = self._path
-            if not is_served:
+            if not is_open:
                 path = Path(folder, self._path.name)
                 for suffix in ("", "-wal"):
                     with contextlib.suppress(FileNotFoundError):
@@ -153,11 +153,11 @@ class PostgresTables:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def look(self, *, is_served: bool) -> Snapshot:
+    def look(self, *, is_open: bool) -> Snapshot:
         """Look into the tables, in one transaction; the server's own check reads all tables and indexes first."""
         import psycopg
 
-        del is_served
+        del is_open
         self._check_pages()
         with psycopg.connect(self._url) as connection:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ

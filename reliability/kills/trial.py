@@ -37,17 +37,46 @@ KILLS: Final = {
     "the main process": 6,
     "a process of the server": 5,
     "all processes while they start": 2,
+    "the worker beside it": 2,
 }
-DATABASE_KILLS: Final = {"the database server": 3, "the database server, told to end at once": 2, "everything": 2}
+DATABASE_KILLS: Final = {"the database server": 3, "the database server, told to end": 2, "everything": 2}
 """What is killed, and how often; the second ones with PostgreSQL alone."""
 LOAD_S: Final = (0.2, 1.5)
 """Shortest and longest load between two kills."""
 LONG_TTL_S: Final = 7200
 SHORT_TTL_S: Final = 5
+SHORT_SHARE: Final = 0.2
+"""How often results are kept for a short time."""
+WORKER_SHARE: Final = 0.3
+"""How often a worker is started beside a server."""
+SWEEP_S: Final = 30.0
+"""Longest that a server may take to delete the media that killed ones have left."""
+ENDINGS: Final = (signal.SIGINT, signal.SIGQUIT)
+"""What tells a database server to end, in order or at once."""
 METRICS_LEFT_S: Final = 61.0
 """The files of metrics that a killed service has left are deleted by one that starts once they are so old."""
 ENDING_S: Final = 120.0
 """Longest that what was accepted may take until it is done, once nothing is killed any more."""
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One kill.
+
+    Attributes:
+        what: What was killed.
+        is_served: Whether the service is still there.
+        is_open: Whether any process has the store open.
+        was_store_down: Whether the store itself was away.
+    """
+
+    what: str
+    is_served: bool = False
+    is_open: bool = False
+    was_store_down: bool = False
+
+
+AT_REST: Final = Kill("nothing", is_served=True, is_open=True)
 
 
 @dataclass
@@ -154,74 +183,85 @@ class Trial:
             for number in range(1, times + 1):
                 gate.open()
                 time.sleep(self._chance.uniform(*LOAD_S))
-                what, is_served, was_store_down = self._kill()
-                print(f"{time.strftime('%T')}  kill {number}: {what}", file=sys.stderr, flush=True)
-                self.report.kills[what] += 1
+                kill = self._kill()
+                print(f"{time.strftime('%T')}  kill {number}: {kill.what}", file=sys.stderr, flush=True)
+                self.report.kills[kill.what] += 1
                 gate.hold()
-                snapshot = self._look(is_served=is_served, was_store_down=was_store_down)
-                if not is_served:
+                snapshot = self._look(kill)
+                if not kill.is_served:
                     self._choose_flags(snapshot.unfinished)
                     self._start(gate)
             gate.hold()
             self._end()
 
     def _start(self, gate: Gate) -> None:
-        """Start the server, with clients that ask for it already."""
+        """Start the server, with clients that ask for it already; it deletes what killed ones have left."""
         gate.open()
         self._started_s = time.time()
         self._victim.start(**self._flags)
+        if not self._victim.has_worker and self._chance.random() < WORKER_SHARE:
+            self._victim.start_worker(**self._flags)
+        while left := self._orphans & self._media():
+            demand(time.time() < self._started_s + SWEEP_S, f"media without tasks have outlived a start: {left}")
+            time.sleep(0.02)
 
-    def _kill(self) -> tuple[str, bool, bool]:
-        """Kill something; return what, whether the service is still there, and whether the store was away."""
+    def _kill(self) -> Kill:
+        """Kill something."""
         kinds = KILLS | (DATABASE_KILLS if self._database else {})
         what = self._chance.choices(list(kinds), list(kinds.values()))[0]
-        is_served = True
+        if what == "the worker beside it" and not self._victim.has_worker:
+            what = "a process of the server"
+        if what in DATABASE_KILLS and self._database is not None:
+            if what == "everything":
+                self._victim.kill_all()
+            self._database.kill(self._chance.choice(ENDINGS) if "told" in what else signal.SIGKILL)
+            self._database.start()
+            return Kill(what, what != "everything", what != "everything", was_store_down=True)
         if what == "a process of the server":
             self._victim.kill_one(self._chance)
-        elif what == "the main process":
+            return Kill(what, is_served=True, is_open=True)
+        if what == "the worker beside it":
+            self._victim.kill_worker()
+            self._victim.start_worker(**self._flags)
+            return Kill(what, is_served=True, is_open=True)
+        if what == "the main process":
             self._victim.kill_main()
-            is_served = False
-        elif not what.startswith("the database"):
-            self._victim.kill_all()
-            is_served = False
+            return Kill(what, is_open=self._victim.has_worker)
+        self._victim.kill_all()
         if what == "all processes while they start":
             self._victim.kill_while_starting(self._chance, **self._flags)
-        if self._database is not None and what in DATABASE_KILLS:
-            self._database.kill(signal.SIGQUIT if what.endswith("at once") else signal.SIGKILL)
-            self._database.start()
-        return what, is_served, what in DATABASE_KILLS
+        return Kill(what)
 
-    def _look(self, *, is_served: bool, was_store_down: bool = False) -> Snapshot:
+    def _look(self, kill: Kill) -> Snapshot:
         """Look into the store and the spool while no client does anything, and settle all accounts."""
-        before = self._media()
-        snapshot = self._files.look(is_served=is_served)
+        files = self._media()
+        snapshot = self._files.look(is_open=kill.is_open)
         snapshot.check()
         for account in self._accounts:
-            account.settle(snapshot, was_store_down=was_store_down)
-        if not is_served:
-            needed = {f"{task_id}.media" for task_id in snapshot.unfinished}
-            demand(needed <= before, f"media of accepted tasks are lost: {needed - before}")
-            demand(not (left := self._orphans & before), f"media without tasks have outlived a start: {left}")
-            self._orphans = before - needed
+            account.settle(snapshot, was_store_down=kill.was_store_down)
+        needed = {f"{task_id}.media" for task_id in snapshot.unfinished}
+        demand(needed <= files, f"media of accepted tasks are lost: {needed - files}")
+        self._orphans = set() if kill.is_served else files - needed
         return snapshot
 
     def _end(self) -> None:
         """Let all that was accepted be done, and look whether anything is wrong or left."""
         until_s = time.monotonic() + ENDING_S
-        snapshot = self._look(is_served=True)
+        snapshot = self._look(AT_REST)
         while snapshot.unfinished:
             demand(time.monotonic() < until_s, f"tasks are not done: {snapshot.unfinished}")
             time.sleep(0.2)
-            snapshot = self._look(is_served=True)
+            snapshot = self._look(AT_REST)
         self._see_results()
         while left := self._media():
             demand(time.monotonic() < until_s, f"media without tasks are left: {left}")
             time.sleep(0.2)
-        demand(self._victim.stop() == 0, "the server does not end in order")
-        self._look(is_served=False)
+        codes = self._victim.stop()
+        demand(not any(codes), f"not all end in order: {codes}")
+        self._look(Kill("nothing"))
         for account in self._accounts:
             self.report.counts.update(account.counts)
-        log = (self._folder / "server.log").read_text()
+        log = "".join(path.read_text() for path in self._folder.glob("*.log"))
         demand("Traceback" not in HALF_STARTED.sub("", log), "the log holds a traceback")
         left_s = self._started_s - METRICS_LEFT_S
         old = [path.name for path in (self._folder / "tmp").iterdir() if path.stat().st_mtime < left_s]
@@ -244,7 +284,9 @@ class Trial:
         Args:
             unfinished: The tasks whose results will expire as the flags say.
         """
-        expires_soon = self._chance.random() < 0.2
+        if self._victim.has_worker:
+            return  # what it ends is kept as long as before
+        expires_soon = self._chance.random() < SHORT_SHARE
         for account in self._accounts:
             account.expect_expiry(expires_soon, unfinished)
         ttl_s = SHORT_TTL_S if expires_soon else LONG_TTL_S
