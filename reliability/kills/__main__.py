@@ -7,7 +7,7 @@ import random
 
 from reliability.finding import Finding, tell
 from reliability.kills.load import GIVEN_UP
-from reliability.kills.trial import Report, kill_often
+from reliability.kills.trial import Report, chosen_kills, kill_often
 
 NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
@@ -36,7 +36,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the finding into docs/reliability.md")
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
-    report = kill_often(arguments.store, arguments.times, arguments.seed)
+    kills = chosen_kills(arguments.store, arguments.times, arguments.seed)
+    report = kill_often(arguments.store, kills, arguments.seed)
     for what, times in (report.kills + report.counts).most_common():
         print(f"{times:7} {what}")
     tell(finding(arguments.store, arguments.times, report), arguments.write)

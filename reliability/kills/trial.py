@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -94,13 +94,29 @@ class Report:
     elapsed_s: float = 0.0
 
 
-def kill_often(store: str, times: int, seed: int) -> Report:
-    """Kill so often; return what was seen.
+def chosen_kills(store: str, times: int, seed: int) -> list[str]:
+    """Return what is to be killed, one after the other, by chance.
 
     Args:
         store: ``sqlite`` or ``postgresql``.
         times: How often.
-        seed: Of all that is left to chance.
+        seed: Of the chance.
+
+    Example:
+        >>> len(chosen_kills("postgresql", 100, seed=1)), set(chosen_kills("sqlite", 100, seed=1)) <= KILLS.keys()
+        (100, True)
+    """
+    kinds = KILLS | (DATABASE_KILLS if store == "postgresql" else {})
+    return random.Random(seed).choices(list(kinds), list(kinds.values()), k=times)
+
+
+def kill_often(store: str, kills: Sequence[str], seed: int) -> Report:
+    """Kill so often; return what was seen.
+
+    Args:
+        store: ``sqlite`` or ``postgresql``.
+        kills: What is killed, one after the other.
+        seed: Of all else that is left to chance.
 
     Raises:
         BrokenPromiseError: Where a promise was broken.
@@ -110,7 +126,7 @@ def kill_often(store: str, times: int, seed: int) -> Report:
     try:
         with opened(store, folder) as (flags, files, database):
             trial = Trial(folder, flags, files, database, random.Random(seed))
-            trial.run(times)
+            trial.run(kills)
     except BaseException:
         print(f"seed {seed}; its files are in {folder}", file=sys.stderr)
         raise
@@ -176,14 +192,14 @@ class Trial:
         self.report = Report()
         self._choose_flags(frozenset())
 
-    def run(self, times: int) -> None:
-        """Kill so often, then let all end and look once more."""
+    def run(self, kills: Sequence[str]) -> None:
+        """Kill one after the other, then let all end and look once more."""
         with _temporary_files(self._folder / "tmp"), self._victim, self._load.running() as gate:
             self._start(gate)
-            for number in range(1, times + 1):
+            for number, what in enumerate(kills, 1):
                 gate.open()
                 time.sleep(self._chance.uniform(*LOAD_S))
-                kill = self._kill()
+                kill = self._kill(what)
                 print(f"{time.strftime('%T')}  kill {number}: {kill.what}", file=sys.stderr, flush=True)
                 self.report.kills[kill.what] += 1
                 gate.hold()
@@ -205,10 +221,8 @@ class Trial:
             demand(time.time() < self._started_s + SWEEP_S, f"media without tasks have outlived a start: {left}")
             time.sleep(0.02)
 
-    def _kill(self) -> Kill:
-        """Kill something."""
-        kinds = KILLS | (DATABASE_KILLS if self._database else {})
-        what = self._chance.choices(list(kinds), list(kinds.values()))[0]
+    def _kill(self, what: str) -> Kill:
+        """Kill something; where there is no worker beside the server, one of the server's own processes."""
         if what == "the worker beside it" and not self._victim.has_worker:
             what = "a process of the server"
         if what in DATABASE_KILLS and self._database is not None:
