@@ -24,6 +24,7 @@ LIST = lists()[1]
 TASK = uuid.uuid4()
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("store", "kills"), [("sqlite", ON_SQLITE), ("postgresql", ON_POSTGRESQL)])
 def test_whatever_is_killed_under_load_no_task_is_lost_and_no_charge_is_lost_or_doubled(
     store: str, kills: list[str]
