@@ -109,9 +109,9 @@ class PostgresServer:
         self.process.send_signal(signal.SIGINT)
         self.process.wait(STOP_S)
 
-    def kill(self) -> None:
-        """End it by SIGKILL, as a crash would; :meth:`start` then recovers what was committed."""
-        self.process.kill()
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """End it by a signal, as a crash would; :meth:`start` then recovers what was committed."""
+        self.process.send_signal(number)
         self.process.wait(STOP_S)
 
     def restart(self) -> None:

@@ -21,12 +21,14 @@ def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_it_goes_at_the_end_and_a_killed_service_s_goes_at_the_next_start(tmp_path: Path) -> None:
-    left, new = tmp_path / "voxgender-metrics-left", tmp_path / "voxgender-metrics-new"
+    left, new, begun = (tmp_path / f"voxgender-metrics-{name}" for name in ("left", "new", "begun"))
     for folder in (left, new):
         folder.mkdir()
         (folder / ".mark").touch()
+    begun.mkdir()  # its service was killed before it had made a mark
     hour_ago_s = time.time() - 3600
-    os.utime(left / ".mark", (hour_ago_s, hour_ago_s))
+    for path in (left / ".mark", begun):
+        os.utime(path, (hour_ago_s, hour_ago_s))
     with metrics_folder() as running:
         os.utime(running / ".mark", (hour_ago_s, hour_ago_s))
         with metrics_folder() as other:

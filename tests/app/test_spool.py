@@ -478,6 +478,22 @@ def test_a_sweep_that_the_store_fails_lets_go_of_all_files(tmp_path: Path) -> No
     with_spool(tmp_path, use)
 
 
+def test_a_file_that_its_task_s_end_deletes_during_a_sweep_is_no_failure_of_the_sweep(tmp_path: Path) -> None:
+    async def use(spool: Spool) -> None:
+        task_id = await uploaded(spool)
+
+        async def ends(_: Collection[uuid.UUID]) -> set[uuid.UUID]:
+            await spool.delete(task_id)
+            return set()
+
+        with structlog.testing.capture_logs() as logs:
+            assert await spool.sweep(ends) == 0
+        assert logs == []
+        assert spool.used_bytes() == on_disk_bytes(tmp_path) == 0
+
+    with_spool(tmp_path, use)
+
+
 @pytest.mark.parametrize("call", ["open", "ftruncate", "write", "read", "fstat"])
 @pytest.mark.parametrize(
     ("number", "kind", "told"),

@@ -65,17 +65,22 @@ def metrics_folder() -> Iterator[Path]:
 
 
 def _delete_left(parent: Path) -> None:
-    """Delete the folders of services that were killed: nobody holds their marks."""
-    for mark in parent.glob(f"{_PREFIX}*/.mark"):
+    """Delete the folders of services that were killed: nobody holds their marks, or they have none."""
+    for folder in parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
-            if time.time() - mark.stat().st_mtime > _NEW_S:
-                file = os.open(mark, os.O_RDWR)
-                try:
-                    is_left = lock_now(file)
-                finally:
-                    os.close(file)
-                if is_left:
-                    shutil.rmtree(mark.parent, ignore_errors=True)
+            if _is_left(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_left(folder: Path) -> bool:
+    try:
+        file = os.open(folder / ".mark", os.O_RDWR)
+    except FileNotFoundError:  # its service was killed before it had made one, or while it deleted the folder
+        return time.time() - folder.stat().st_mtime > _NEW_S
+    try:
+        return time.time() - os.fstat(file).st_mtime > _NEW_S and lock_now(file)
+    finally:
+        os.close(file)
 
 
 def count_in(folder: Path | None, place: str) -> None:

@@ -132,14 +132,22 @@ class SpoolRoom:
             if file is not None:
                 os.close(file)
 
-    def delete_all(self, task_ids: Collection[UUID]) -> int:
-        """Delete the media of some tasks, which the caller holds, and return how many could be."""
-        deleted = 0
+    def delete_all(self, task_ids: Collection[UUID]) -> tuple[int, int]:
+        """Delete the media of some tasks, which the caller holds.
+
+        Returns:
+            How many were deleted, and how many could not be. Those that a task's end has deleted meanwhile are neither.
+        """
+        deleted = failed = 0
         for task_id in task_ids:
-            with contextlib.suppress(OSError):
+            try:
                 self._unlink(task_id)
                 deleted += 1
-        return deleted
+            except FileNotFoundError:
+                continue
+            except OSError:
+                failed += 1
+        return deleted, failed
 
     def recount(self) -> None:
         """Count anew what the files take up.
