@@ -18,6 +18,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from reliability.finding import Finding, tell
@@ -75,20 +76,21 @@ class Outcome:
         )
         memory = f"{self.statistic('peak_rss_mb')} MB at most"
         happened = f"{found}; {edges} edges, {features} features of the code reached; {memory}"
-        command = f"python -m reliability.fuzz --target {self.target} --minutes {minutes:g} --whole"
+        command = f"python -m reliability.fuzz --target {self.target} --minutes {minutes:g}"
         return Finding(f"fuzzing: {promise}", times, happened, command)
 
 
-def run(target: str, folder: Path, *flags: str) -> Outcome:
+def run(target: str, folder: Path, *flags: str, seeds: int = 1000) -> Outcome:
     """Fuzz one target in a process of its own until it ends.
 
     Args:
         target: Its module.
         folder: Where its corpus and what it finds go.
+        seeds: Inputs that it begins with at most.
         *flags: Further flags of libFuzzer.
     """
     limits = [f"-rss_limit_mb={MEMORY_MB}", f"-timeout={INPUT_S}"]
-    command = [sys.executable, "-m", "reliability.fuzz.child", target, str(folder), *limits, *flags]
+    command = [sys.executable, "-m", "reliability.fuzz.child", target, str(folder), str(seeds), *limits, *flags]
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, errors="replace")
     return Outcome(target, ended.returncode, ended.stderr)
@@ -105,18 +107,22 @@ def promise_of(target: str) -> str:
 def main() -> None:
     """Fuzz all that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=10.0, help="for json_body and voiceprint")
+    parser.add_argument(
+        "--minutes", type=float, default=10.0, help="for json_body and voiceprint, or each that is named"
+    )
     parser.add_argument("--target", action="append", choices=SHARES, help="only this one; may be repeated")
-    parser.add_argument("--whole", action="store_true", help="the minutes are for each target")
     parser.add_argument("--at-once", type=int, default=1, help="targets that run at a time")
     parser.add_argument("--write", action="store_true", help="put the findings into docs/reliability.md")
     asked = parser.parse_args()
+    one_at_a_time = Lock()
 
     def fuzz(target: str) -> Outcome:
-        minutes = asked.minutes * (1.0 if asked.whole else SHARES[target])
+        minutes = asked.minutes * (1.0 if asked.target else SHARES[target])
         shutil.rmtree(BUILD / target / "corpus", ignore_errors=True)
         outcome = run(target, BUILD / target, f"-max_total_time={round(60 * minutes)}")
-        tell(outcome.finding(promise_of(target), minutes), asked.write)
+        finding = outcome.finding(promise_of(target), minutes)
+        with one_at_a_time:
+            tell(finding, asked.write)
         return outcome
 
     with ThreadPoolExecutor(asked.at_once) as threads:

@@ -1,6 +1,7 @@
-"""The process of one target: ``python -m reliability.fuzz.child MODULE FOLDER FLAGS...``, FLAGS those of libFuzzer.
+"""The process of one target: ``python -m reliability.fuzz.child MODULE FOLDER SEEDS FLAGS...``.
 
-libFuzzer ends the process that it runs in, at the end of its time as well as at a fault.
+SEEDS is how many inputs it begins with at most; FLAGS are those of libFuzzer. That ends the process that it runs in, at
+the end of its time as well as at a fault.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +19,13 @@ if TYPE_CHECKING:
     from reliability.fuzz.target import Target
 
 
-def main(module: str, folder: Path, flags: list[str]) -> None:
+def main(module: str, folder: Path, seeds: int, flags: list[str]) -> None:
     """Fuzz; what was found worth keeping is in ``folder/corpus``, what breaks the promise in ``folder``."""
     with atheris.instrument_imports(include=["voxgender"]):
         target: Target = importlib.import_module(f"reliability.fuzz.{module}").TARGET
     corpus = folder / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(target.seeds()):
+    for number, seed in enumerate(islice(target.seeds(), seeds)):
         (corpus / f"seed-{number:03}").write_bytes(seed)
     words = folder / "words.dict"
     words.write_text(
@@ -47,4 +49,4 @@ def main(module: str, folder: Path, flags: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
