@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final, NoReturn
 
 from reliability.fuzz.target import Target, cut, drawn
@@ -72,6 +73,7 @@ def oracle(body: bytes) -> str | tuple[int, list[int]]:
     return len(texts), [position for position, text in enumerate(texts) if not is_voiceprint(text)]
 
 
+@lru_cache(maxsize=4096)
 def is_voiceprint(text: str) -> bool:
     """Return whether a text is canonical Base64 of a voiceprint whose model is loaded."""
     try:

@@ -23,6 +23,7 @@ KEYS: Final = {"format", "version", "model", "speech_length_s", "scale", "vector
 _COUNT: Final = re.compile(rb"#([iUIlL])", re.DOTALL)
 _FORMS: Final = {b"i": ">b", b"U": ">B", b"I": ">h", b"l": ">i", b"L": ">q"}
 _MODEL: Final = re.compile("[!-~]{1,64}")
+_GOOD: Final = {item: told_one_by_one([item])[0] for item in (voiceprint_bytes(0), voiceprint_bytes(1))}
 _LARGEST: Final = float(np.finfo(np.float32).max)
 
 
@@ -106,14 +107,13 @@ def check_blocks(data: bytes, knobs: bytes) -> None:
     changed = bytearray(data)
     if changed:
         changed[int.from_bytes(knobs[:2], "big") % len(changed)] ^= knobs[2] or 1
-    block = [data, bytes(changed), data, voiceprint_bytes(0), voiceprint_bytes(1), bytes(changed)]
-    alone = {item: told_one_by_one([item])[0] for item in block}
-    for some in (block, [data], [bytes(changed)]):
-        expected = [alone[item] for item in some]
-        for reader in (None, BatchReader(SCORER.frames)):
-            found = told_at_once(some, reader)
-            if found != expected:
-                raise AssertionError(f"{some!r} are read in a block as {found!r}, one by one as {expected!r}")
+    other = bytes(changed)
+    told = {**_GOOD, data: told_one_by_one([data])[0], other: told_one_by_one([other])[0]}
+    known = BatchReader(SCORER.frames)
+    for some, reader in (([data, other, *_GOOD, data], None), ([other, data, *_GOOD], known), ([data], known)):
+        expected, found = [told[item] for item in some], told_at_once(some, reader)
+        if found != expected:
+            raise AssertionError(f"{some!r} are read in a block as {found!r}, one by one as {expected!r}")
 
 
 def check_writing(voiceprint: Voiceprint) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import importlib
-import math
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -18,10 +18,12 @@ from multipart import PushMultipartParser
 from reliability.fuzz import __main__ as fuzz
 from reliability.fuzz.target import Target
 
+from voxgender.core.batch import _columns_of_one
 from voxgender.rest.arrow_rows import to_block
 
 CASES = Path(__file__).with_name("fuzz_cases")
 RUNS = 200
+SEEDS = 12
 
 
 def target_of(module: str) -> Target:
@@ -34,8 +36,10 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Fut
     pytest.importorskip("atheris", reason="atheris has no wheel for this system")
     folder = tmp_path_factory.mktemp("fuzz")
     with ThreadPoolExecutor(2) as threads:
-        flags = (f"-runs={RUNS}", "-seed=1")
-        yield {target: threads.submit(fuzz.run, target, folder / target, *flags) for target in fuzz.SHARES}
+        yield {
+            target: threads.submit(fuzz.run, target, folder / target, f"-runs={RUNS}", "-seed=1", seeds=SEEDS)
+            for target in fuzz.SHARES
+        }
 
 
 @pytest.mark.parametrize("target", fuzz.SHARES)
@@ -61,11 +65,16 @@ def backwards(*data: Any) -> Any:
     return to_block(*data)[::-1]
 
 
+def longer(*data: Any) -> Any:
+    read = _columns_of_one(*data)
+    return None if read is None else replace(read, speech_s=read.speech_s + 1)
+
+
 @pytest.mark.parametrize(
     ("target", "part", "broken"),
     [
         ("json_body", "voxgender.rest.json_body.decode_base64_rows", broken_rows),
-        ("voiceprint", "voxgender.core.batch._MAX_SCALE", math.inf),
+        ("voiceprint", "voxgender.core.batch._columns_of_one", longer),
         ("base64_text", "reliability.fuzz.base64_text.decode_base64", base64.b64decode),
         ("multipart_body", "voxgender.rest.media_body._Parser", PushMultipartParser),
         ("packed_body", "voxgender.rest.body._Unpacker.finish", lambda _: None),
@@ -76,19 +85,13 @@ def backwards(*data: Any) -> Any:
 )
 def test_a_reader_that_is_broken_is_found(target: str, part: str, broken: Any) -> None:
     check = target_of(target).check
-    inputs = [*target_of(target).seeds(), *(case.read_bytes() for case in CASES.glob(f"{target}/*"))]
+    cases = (case.read_bytes() for case in CASES.glob(f"{target}/*"))
     with mock.patch(part, broken), pytest.raises(Exception, match=r".+"):  # noqa: PT012 - any of them may find it
-        for data in inputs:
+        for data in chain(cases, target_of(target).seeds()):
             check(data)
 
 
-def test_an_input_that_breaks_a_promise_is_kept_and_named(tmp_path: Path) -> None:
-    pytest.importorskip("atheris", reason="atheris has no wheel for this system")
-    # Of a file that is given by name, libFuzzer makes no other.
-    case = tmp_path / "an-input"
-    case.write_bytes(b"x")
-    shutil.rmtree(tmp_path / "none", ignore_errors=True)
-    outcome = fuzz.Outcome("json_body", 77, f"Test unit written to {case}\nstat::peak_rss_mb: 7\n")
-    row = outcome.finding("a promise", 10).row
-    assert outcome.kept == [str(case)]
-    assert f"one broke it: {case};" in row
+def test_an_input_that_breaks_a_promise_is_told_with_its_file() -> None:
+    outcome = fuzz.Outcome("json_body", 77, "Test unit written to /tmp/crash-1\nstat::peak_rss_mb: 7\n")
+    assert outcome.kept == ["/tmp/crash-1"]
+    assert "| one broke it: /tmp/crash-1; " in outcome.finding("a promise", 10).row
