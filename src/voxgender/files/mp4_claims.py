@@ -73,8 +73,7 @@ def _false_claims(source: ByteSource) -> Iterator[int]:
     """Yield the positions of the tables with which the claims are more than can be true."""
     samples = 0
     chunks = 0
-    chunk_tables: list[tuple[int, bytes]] = []
-    unread_bytes = source.size_bytes  # honest tables do not overlap, so together they are shorter than the file
+    chunk_tables: list[tuple[int, int]] = []
     for position in _tables(source):
         source.seek(position)
         name, _, first, second = _TABLE_HEAD.unpack(source.read(_TABLE_HEAD.size).ljust(_TABLE_HEAD.size, b"\0"))
@@ -86,18 +85,19 @@ def _false_claims(source: ByteSource) -> Iterator[int]:
         elif name == b"cmov":  # a compressed index: what it claims cannot be seen
             yield position
         elif name == b"stsc":  # the count of entries, then each
-            source.seek(position + 12)
-            table = source.read(min(12 * first, unread_bytes))
-            unread_bytes -= len(table)
-            chunk_tables.append((position, table))
+            chunk_tables.append((position, min(12 * first, max(0, source.size_bytes - position - 12))))
         else:  # stco, co64: the count of chunks
             chunks = max(chunks, min(first, source.size_bytes // 4))
         if samples + claim > source.size_bytes:
             yield position
         else:
             samples += claim
-    for position, table in chunk_tables:
-        if _samples(table, chunks) > _CHUNK_CLAIM_FACTOR * source.size_bytes:
+    # Honest tables do not overlap, so together they are shorter than the file; false ones beside them must be read too.
+    unread_bytes = _MOST_BLANKS * source.size_bytes
+    for position, table_bytes in chunk_tables:
+        unread_bytes -= table_bytes
+        source.seek(position + 12)
+        if unread_bytes < 0 or _samples(source.read(table_bytes), chunks) > _CHUNK_CLAIM_FACTOR * source.size_bytes:
             yield position
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
+from multipart import (
+    MultipartError,
+    MultipartSegment,
+    ParserError,
+    ParserLimitReached,
+    PushMultipartParser,
+    parse_options_header,
+)
 from starlette.requests import Request
 
 from voxgender.app.service import Service
@@ -25,6 +32,7 @@ MAX_CONFIG_BYTES: Final = 64 * 1024
 MAX_PARTS: Final = 16
 
 _MULTIPART: Final = "multipart/form-data"
+_LINE_END: Final = b"\r\n"
 
 
 async def read_media(
@@ -69,7 +77,9 @@ class _Parts:
         self._named = named
         self._declared_bytes = _declared_bytes(request, service.settings.max_file_bytes)
         # Every byte is some letter of Latin-1: the name of the file is not used, so nothing of it may be refused.
-        self._parser = PushMultipartParser(_boundary(request), max_segment_count=MAX_PARTS, header_charset="latin-1")
+        self._parser = _Parser(_boundary(request), max_segment_count=MAX_PARTS, header_charset="latin-1")
+        self._first_line = b"--" + self._parser.boundary
+        self._beginning: bytes | None = b""
         self._segment: MultipartSegment | None = None
         self._upload: Upload | None = None
         self._config: bytearray | None = None
@@ -78,6 +88,15 @@ class _Parts:
     async def feed(self, piece: bytes) -> None:
         """Take the next bytes of the body."""
         self.received_bytes += len(piece)
+        if self._beginning is not None:
+            # The library takes text before the first boundary, but what of it depends on how the body is cut.
+            piece = self._beginning + piece
+            if len(piece) < len(self._first_line) + len(_LINE_END):
+                self._beginning = piece
+                return
+            if not piece.removeprefix(_LINE_END).startswith(self._first_line):
+                raise _broken(ParserError("no boundary"))
+            self._beginning = None
         try:
             for event in self._parser.parse(piece):
                 if event is None:
@@ -125,6 +144,18 @@ class _Parts:
             if len(self._config) > MAX_CONFIG_BYTES:
                 reason = f"The part 'config' has more than {MAX_CONFIG_BYTES} bytes."
                 raise RequestInvalidError(reason, "body", "config")
+
+
+class _Parser(PushMultipartParser):  # type: ignore[misc]  # it may come without types
+    """A parser that tells the same of a body however it is cut.
+
+    The library refuses a line feed alone in a header only where the end of the line has not come with it.
+    """
+
+    def _on_segment_headerline(self, line: bytes) -> None:
+        if b"\n" in line:
+            raise ParserError("Invalid line break in segment header")
+        super()._on_segment_headerline(line)
 
 
 def _boundary(request: Request) -> str:
