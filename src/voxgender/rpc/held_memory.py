@@ -6,8 +6,8 @@ from typing import Final
 
 from voxgender.app.process_memory import resident_bytes, used_bytes
 
-MAX_HELD_BYTES: Final = 1024**3
-"""Most bytes that a process may hold more than at its start: 200 of the largest messages."""
+MAX_HELD_BYTES: Final = 512 * 1024**2
+"""Most bytes that a process may hold more than at its start: 100 of the largest messages."""
 
 
 class HeldMemory:

@@ -32,7 +32,7 @@ STOP_IDLE_S: Final = 1.0
 """Seconds that a stream may wait for its client once the server is told to stop."""
 MESSAGE_S: Final = 10.0
 """Seconds that the message of a call of one message may take to come, as a request's head over REST."""
-LOOK_S: Final = 0.1
+LOOK_S: Final = 0.05
 """Seconds between two looks at what is held."""
 ENDED_SHARE: Final = 4
 """Of the calls that wait at the address with the most of them, one in so many ends at a look, oldest waits first."""
