@@ -9,7 +9,8 @@ import sys
 import pytest
 
 CODE = """
-from voxgender.serving.heap import MUCH_BYTES, FreedMemory, _resident_bytes, keep_freed_blocks
+from voxgender.app.process_memory import resident_bytes
+from voxgender.serving.heap import MUCH_BYTES, FreedMemory, keep_freed_blocks
 
 keep_freed_blocks()
 freed = FreedMemory()
@@ -17,11 +18,11 @@ freed = FreedMemory()
 fill = [bytes([number]) for number in range(256)]
 blocks = [(one * 400_000, one * 2_000) for _ in range(3) for one in fill]
 small = [one for _, one in blocks]
-full_bytes = _resident_bytes()
+full_bytes = resident_bytes()
 del blocks
-kept_bytes = _resident_bytes()
+kept_bytes = resident_bytes()
 freed.give_back()
-print(full_bytes - kept_bytes < MUCH_BYTES, kept_bytes - _resident_bytes() > 3 * MUCH_BYTES)
+print(full_bytes - kept_bytes < MUCH_BYTES, kept_bytes - resident_bytes() > 3 * MUCH_BYTES)
 """
 
 

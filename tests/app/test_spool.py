@@ -279,6 +279,7 @@ def test_what_a_killed_process_was_uploading_is_deleted_at_once_and_not_before(t
         (errno.EDQUOT, StorageFullError),
         (errno.EFBIG, StorageFullError),
         (errno.EIO, VoxgenderError),
+        (errno.EMFILE, StoreUnavailableError),
     ],
 )
 def test_a_disk_that_fails_is_told(tmp_path: Path, number: int, refusal: type[Exception]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from voxgender.core.errors import StorageFullError, VoxgenderError
+from voxgender.core.errors import StorageFullError, StoreUnavailableError, VoxgenderError
 
 if sys.platform != "win32":
     import fcntl
@@ -50,6 +50,7 @@ def refusing() -> Iterator[None]:
 
     Raises:
         StorageFullError: Where the disk has no room.
+        StoreUnavailableError: Where as many files and connections are open as may be, which passes.
         VoxgenderError: Where it says anything else.
     """
     try:
@@ -57,7 +58,8 @@ def refusing() -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise StorageFullError(f"the disk of the spool has no room: {reason(error)}; free some space") from None
-        raise VoxgenderError(f"the spool cannot be used: {reason(error)}") from None
+        refusal = StoreUnavailableError if error.errno in (errno.EMFILE, errno.ENFILE) else VoxgenderError
+        raise refusal(f"the spool cannot be used: {reason(error)}") from None
 
 
 def reason(error: OSError) -> str:

@@ -300,7 +300,7 @@ class StorageFullError(VoxgenderError):
 
 
 class StoreUnavailableError(VoxgenderError):
-    """The task store cannot be read or written now."""
+    """The task store or the spool cannot be read or written now."""
 
     code = "storage.unavailable"
 

@@ -16,7 +16,7 @@ from voxgender.rest.browser import answer_headers
 from voxgender.rest.errors import detail, error_body
 
 MAX_HEAD_BYTES: Final = 64 * 1024
-"""Longest request line with headers."""
+"""Longest request line with headers, and most bytes between two pieces of a body or behind its last one."""
 HEAD_S = 10.0
 """Longest time from the first byte of a request to the end of its headers."""
 STALL_S = 30.0
@@ -29,11 +29,12 @@ log = structlog.get_logger()
 class Connection(HttpToolsProtocol):
     """Uvicorn's HTTP protocol, whose own refusals (broken HTTP) carry the contract's error body and ids as well.
 
-    It also bounds what uvicorn's does not: the head of a request in length and time, the wait for the first request,
-    and the wait for a client that does not read its answer.
+    It also bounds what uvicorn's does not: the head of a request in length and time, what stands in a chunked body
+    besides its pieces, the wait for the first request, and the wait for a client that does not read its answer.
     """
 
     _is_in_head = True
+    # Of the head under way, or since the last piece of the body.
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
     _unsent_bytes = 0
@@ -53,12 +54,13 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what has arrived; close the connection of a client whose request line and headers do not end."""
-        if self._is_in_head:
-            self._head_bytes += len(data)
-            self._begin_head_timer()
-        super().data_received(data)
-        if self._is_in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response(f"Request line and headers are longer than {MAX_HEAD_BYTES} bytes.")
+        room_bytes = MAX_HEAD_BYTES - self._head_bytes
+        if self._is_in_head and len(data) > room_bytes:
+            # The rest of the head's room first, so that a head which comes with what follows it may not be longer.
+            self._take(data[:room_bytes])
+            data = data[room_bytes:]
+        if not self.transport.is_closing():
+            self._take(data)
 
     def on_message_begin(self) -> None:
         """Begin with a request's head."""
@@ -67,7 +69,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin with a request's body."""
-        self._is_in_head = False
+        self._is_in_head, self._head_bytes = False, 0
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
@@ -75,6 +77,7 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body; as it is where none waits before it, because copies of megabytes take time."""
+        self._head_bytes = 0
         cycle = self.cycle
         if cycle.body or cycle.response_complete:
             if isinstance(cast(object, cycle.body), bytes):
@@ -115,6 +118,17 @@ class Connection(HttpToolsProtocol):
         lines += "".join(f"{name.decode()}: {value.decode()}\r\n" for name, value in answer_headers([]))
         self.transport.write(f"HTTP/1.1 400 Bad Request\r\n{lines}\r\n".encode() + bytes(response.body))
         self.transport.close()
+
+    def _take(self, data: bytes) -> None:
+        if self._is_in_head:
+            self._begin_head_timer()
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_bytes >= MAX_HEAD_BYTES and not self.transport.is_closing():
+            what = (
+                "Request line and headers are" if self._is_in_head else "What stands in the body besides its pieces is"
+            )
+            self.send_400_response(f"{what} longer than {MAX_HEAD_BYTES} bytes.")
 
     def _begin_head_timer(self) -> None:
         if self._head_timer is None:

@@ -108,6 +108,7 @@ async def messages_of(context: Context, streams: OpenStreams) -> AsyncIterator[A
     Raises:
         RequestInvalidError: Where the next one does not come in time, or is none of the protocol.
         ServiceStoppingError: Where the server stops, and the next one does not come soon.
+        StreamLimitError: Where the next one does not come whole, and all calls together hold too much.
     """
     while True:
         try:
@@ -121,18 +122,20 @@ async def messages_of(context: Context, streams: OpenStreams) -> AsyncIterator[A
             raise RequestInvalidError("a message is none of this protocol: it cannot be parsed") from None
         if message is grpc.aio.EOF:  # type: ignore[attr-defined]  # its types leave it out
             return
-        yield message
+        held = [message]
         del message
+        yield held.pop()  # a variable would hold it until the next is asked for
 
 
-async def answer(context: Context, message: object) -> None:
+async def answer(context: Context, streams: OpenStreams, message: object) -> None:
     """Send a message of a stream.
 
     Raises:
         RequestInvalidError: Where the client does not read.
+        StreamLimitError: Where it does not, and all calls together hold too much.
     """
     try:
-        async with asyncio.timeout(READ_S):
+        async with streams.waiting(READ_S, ends_with_server=False):
             await context.write(message)
     except grpc.aio.InternalError:
         raise asyncio.CancelledError from None  # the client has gone

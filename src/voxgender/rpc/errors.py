@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NoReturn
 
 import grpc.aio
 from grpc import StatusCode
@@ -69,7 +69,7 @@ def status_of(error: VoxgenderError) -> StatusCode:
     return TABLE.get(error.code, StatusCode.INTERNAL)
 
 
-async def refuse(context: Context, error: VoxgenderError) -> None:
+async def refuse(context: Context, error: VoxgenderError) -> NoReturn:
     """End a call by an error: its status, one sentence, and its code in the trailing metadata.
 
     Raises:

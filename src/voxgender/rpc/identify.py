@@ -70,18 +70,20 @@ class GenderIdentification:
                     raise RequestValidationError(
                         "The stream holds voiceprints and audio; send them in two.", ("voiceprints",), "stream.mixed"
                     )
+                response: bytes | IdentifyResponse | None = None
                 if len(voiceprints):
                     await service.admission.check(permit)
                     scoring = service.begin_scoring() if scoring is None else scoring.new()
-                    await answer(context, await self._identified(voiceprints, scoring, permit))
+                    response = await self._identified(voiceprints, scoring, permit)
                 elif rest is not None:
                     await audio.take(rest)
-                    if not has_audio:
-                        await answer(context, IdentifyResponse())
-                # Nothing of it is held while the next one is waited for.
+                    response = None if has_audio else IdentifyResponse()
+                # Nothing of a message is held while its answer is read, nor while the next one is waited for.
                 del request, voiceprints, rest
+                if response is not None:
+                    await answer(context, self._streams, response)
             if audio.has_begun:
-                await answer(context, _response_of_audio(await audio.heard(ChannelResults)))
+                await answer(context, self._streams, _response_of_audio(await audio.heard(ChannelResults)))
 
     async def _identified(self, voiceprints: MessageVoiceprints, scoring: Scoring, permit: Permit) -> bytes:
         """Return the answer to one message."""

@@ -84,7 +84,7 @@ class RpcServer:
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # its types leave it out
         self._streams = OpenStreams(_OURS)
         self._stopping: asyncio.Task[None] | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._watching: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Begin to answer.
@@ -117,7 +117,7 @@ class RpcServer:
         await server.start()
         self._server = server
         await self._tell_health()
-        self._watching = asyncio.create_task(self._watch())
+        self._watching = [asyncio.create_task(self._watch()), asyncio.create_task(self._streams.watch_memory())]
 
     def begin_to_stop(self) -> None:
         """Take no more calls and let those under way finish; this does not wait for them."""
@@ -149,9 +149,10 @@ class RpcServer:
             await self._health.set(name, status)
 
     async def _stop(self) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
+        for watching in self._watching:
+            watching.cancel()
+        if self._watching:
+            await asyncio.wait(self._watching)
         if self._server is None:
             return
         with contextlib.suppress(TimeoutError):

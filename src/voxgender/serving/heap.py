@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import mmap
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
+
+from voxgender.app.process_memory import resident_bytes
 
 KEPT_BLOCK_BYTES: Final = 8 * 1024**2
 """Blocks up to this come from the heap."""
@@ -44,20 +44,12 @@ class FreedMemory:
     """
 
     def __init__(self) -> None:
-        self._before_bytes = _resident_bytes()
+        self._before_bytes = resident_bytes()
         self._trim: Callable[[ctypes.c_size_t], int] | None = None
         with contextlib.suppress(OSError, AttributeError, TypeError):
             self._trim = ctypes.CDLL(None).malloc_trim
 
     def give_back(self) -> None:
         """Give back what is free, if the process is larger than at its beginning by ``MUCH_BYTES``."""
-        if self._trim is not None and _resident_bytes() - self._before_bytes > MUCH_BYTES:
+        if self._trim is not None and resident_bytes() - self._before_bytes > MUCH_BYTES:
             self._trim(ctypes.c_size_t(0))
-
-
-def _resident_bytes() -> int:
-    """Return the memory of this process as Linux counts it; 0 elsewhere."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
-    except OSError:
-        return 0
