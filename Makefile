@@ -76,9 +76,11 @@ bench: $(VENV)/.dev
 chaos: $(VENV)/.dev
 	$(BIN)/python -m reliability.kills --store sqlite --times 100 --write
 	$(BIN)/python -m reliability.kills --store postgresql --times 100 --write
+	$(BIN)/python -m reliability.task_life --examples 40 --write
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m reliability.fuzz --minutes 10 --write
+	$(BIN)/python -m reliability.contract --examples 40 --write
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m reliability.soak --minutes 30 --write

@@ -19,6 +19,7 @@ from voxgender.rest.polling import (
     DELETE_RESPONSES,
     START_HEADERS,
     delete_task,
+    operation_id,
     path_of,
     poll_extra,
     poll_responses,
@@ -59,11 +60,10 @@ def media_router(technology: Technology, tag: str, query: type[MediaQuery], mode
         model: Its answer to a poll.
     """
     router = APIRouter(prefix=path_of(technology), tags=[tag])
-    name = technology.value.replace("-", "_")
 
     @router.post(
         "",
-        name=f"start_{name}",
+        name=operation_id("start", technology),
         status_code=202,
         response_class=Response,
         summary="Start a task for a media file",
@@ -89,7 +89,7 @@ def media_router(technology: Technology, tag: str, query: type[MediaQuery], mode
 
     @router.get(
         "/{task_id}",
-        name=f"poll_{name}",
+        name=operation_id("poll", technology),
         response_class=Response,
         summary="Poll a task",
         responses=poll_responses(model, in_part=False),
@@ -101,7 +101,7 @@ def media_router(technology: Technology, tag: str, query: type[MediaQuery], mode
 
     @router.delete(
         "/{task_id}",
-        name=f"delete_{name}",
+        name=operation_id("delete", technology),
         status_code=204,
         response_class=Response,
         summary="Cancel or delete a task",

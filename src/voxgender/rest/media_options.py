@@ -21,6 +21,8 @@ MAX_CHANNELS: Final = 64
 """Most channels that can be named; no recording with more is read."""
 
 _CONFIG: Final = ("body", "config")
+_CHANNELS: Final = rf"^\s*([0-9]+\s*(,\s*[0-9]+\s*){{0,{MAX_CHANNELS - 1}}})?$"
+"""What a text of channels looks like, for the OpenAPI document."""
 
 
 def _as_list(told: object) -> object:
@@ -42,7 +44,7 @@ class MediaQuery(BaseModel):
         list[Annotated[int, Field(ge=0)]],
         Field(max_length=MAX_CHANNELS),
         BeforeValidator(_as_list),
-        WithJsonSchema({"type": "string", "examples": ["0,1"]}),
+        WithJsonSchema({"type": "string", "pattern": _CHANNELS, "examples": ["0,1"]}),
     ] = Field(
         [],
         description="Channels to be heard, counted from 0, like 0,1; all without it.",

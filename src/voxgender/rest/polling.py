@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from voxgender.app.admission import Permit
-from voxgender.app.ids import CORRELATION_ID, REQUEST_ID
+from voxgender.app.ids import CORRELATION_ID, MAX_ID_CHARACTERS, REQUEST_ID
 from voxgender.app.submission import MAX_NAME_CHARACTERS
 from voxgender.app.task import Task, Technology
 from voxgender.core.errors import RequestInvalidError
@@ -37,7 +37,7 @@ ID_HEADERS: Final[list[dict[str, Any]]] = [
         "name": name,
         "in": "header",
         "required": False,
-        "schema": {"type": "string", "maxLength": 128},
+        "schema": {"type": "string", "maxLength": MAX_ID_CHARACTERS, "pattern": "^[ -~]*$"},
         "description": f"{text} It is generated if not provided, and echoed on every answer.",
     }
     for name, text in (
@@ -51,7 +51,12 @@ START_HEADERS: Final[list[dict[str, Any]]] = [
         "name": IDEMPOTENCY_KEY,
         "in": "header",
         "required": False,
-        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARACTERS},
+        "schema": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MAX_NAME_CHARACTERS,
+            "pattern": "^[!-~]([ -~]*[!-~])?$",
+        },
         "description": "Names this request, so that it may be sent again after a lost answer: as long as the task is "
         "kept, a repeat is answered with the same task, and nothing is done or charged twice.",
     },
@@ -62,6 +67,8 @@ _TASK_ID: Final[dict[str, Any]] = {
     "required": True,
     "schema": {"type": "string", "format": "uuid"},
 }
+_LINKED_ID: Final = "$response.body#/task/task_id"
+"""Where the answer to a new task holds its id, as a link of OpenAPI says it."""
 _POLL_PARAMETERS: Final[list[dict[str, Any]]] = [
     {"name": name, "in": "header", "required": False, "schema": {"type": "string"}, "description": text}
     for name, text in (
@@ -83,6 +90,16 @@ def path_of(technology: Technology) -> str:
     return f"{ROOT}/{technology.value}"
 
 
+def operation_id(verb: str, technology: Technology) -> str:
+    """Return what an operation is called in the OpenAPI document; ``verb`` is ``start``, ``poll`` or ``delete``.
+
+    Example:
+        >>> operation_id("poll", Technology.GENDER_OF_MEDIA)
+        'poll_gender_identification'
+    """
+    return f"{verb}_{technology.value.replace('-', '_')}"
+
+
 def started_responses(technology: Technology) -> dict[int | str, dict[str, Any]]:
     """Return what the OpenAPI document tells of the answers to a new task."""
     location = {
@@ -95,6 +112,10 @@ def started_responses(technology: Technology) -> dict[int | str, dict[str, Any]]
         "model": schema.TaskStarted,
         "description": "The task was accepted; follow Location.",
         "headers": headers,
+        "links": {
+            verb: {"operationId": operation_id(verb, technology), "parameters": {"task_id": _LINKED_ID}}
+            for verb in ("poll", "delete")
+        },
     }
     return {202: accepted, **error_responses(400, 403, 413, 422, 429, 500, 507)}
 

@@ -27,6 +27,7 @@ from voxgender.rest.polling import (
     START_HEADERS,
     ResultsQuery,
     delete_task,
+    operation_id,
     path_of,
     poll_extra,
     poll_responses,
@@ -43,7 +44,7 @@ router = APIRouter(prefix=path_of(TECHNOLOGY), tags=["Gender identification from
 
 @router.post(
     "",
-    name="start_gender_identification_voiceprints",
+    name=operation_id("start", TECHNOLOGY),
     status_code=202,
     response_class=Response,
     summary="Start a task for a list of voiceprints",
@@ -109,7 +110,7 @@ async def _score_arrow(pieces: AsyncIterator[bytes], scoring: Scoring) -> None:
 
 @router.get(
     "/{task_id}",
-    name="poll_gender_identification_voiceprints",
+    name=operation_id("poll", TECHNOLOGY),
     response_class=Response,
     summary="Poll a task",
     responses=poll_responses(schema.TaskAnswer, ARROW),
@@ -122,7 +123,7 @@ async def poll(request: Request) -> Response:
 
 @router.delete(
     "/{task_id}",
-    name="delete_gender_identification_voiceprints",
+    name=operation_id("delete", TECHNOLOGY),
     status_code=204,
     response_class=Response,
     summary="Delete a task",
