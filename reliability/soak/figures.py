@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -85,7 +86,7 @@ def windows(seconds: float) -> list[tuple[float, float]]:
         [(0.0, 300.0), (300.0, 600.0), (600.0, 700)]
     """
     edges = [*np.arange(0, seconds, WINDOW_S).tolist(), seconds]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))
 
 
 def first_and_last(record: Record) -> Iterator[tuple[str, Latency, Latency]]:

@@ -44,20 +44,22 @@ class Load:
 
     Attributes:
         times: Of the visits of each kind that went well.
-        errors: How many did not.
+        outlasted: How many took longer than the service keeps a task, so that they could not end well.
+        errors: How many ended in another way than they should.
         told: The first of them, in words.
         late_s: How late each visit began; it is the load generator that is late.
         most_at_once: Most visits that were under way at the same time.
     """
 
     times: dict[str, Times] = field(default_factory=dict)
+    outlasted: int = 0
     errors: int = 0
     told: list[str] = field(default_factory=list)
     late_s: array[float] = field(default_factory=lambda: array("d"))
     most_at_once: int = 0
 
 
-async def drive(planned: Sequence[Arrival], visits: Mapping[str, Visit], load: Load) -> None:
+async def drive(planned: Sequence[Arrival], visits: Mapping[str, Visit], load: Load, ttl_s: float) -> None:
     """Make all planned visits and wait for the last one.
 
     A visit's time counts from the moment for which it was planned: what it waited because the service, or the load
@@ -67,6 +69,7 @@ async def drive(planned: Sequence[Arrival], visits: Mapping[str, Visit], load: L
         planned: The visits, in the order of their times.
         visits: What a visit of each kind does.
         load: What comes of them is put here as they end.
+        ttl_s: Seconds for which the service keeps finished tasks.
     """
     under_way: set[asyncio.Task[None]] = set()
     began = time.perf_counter()
@@ -74,18 +77,22 @@ async def drive(planned: Sequence[Arrival], visits: Mapping[str, Visit], load: L
         if (wait_s := began + arrival.at_s - time.perf_counter()) > 0:
             await asyncio.sleep(wait_s)
         load.late_s.append(time.perf_counter() - began - arrival.at_s)
-        task = asyncio.create_task(_make(arrival, visits[arrival.kind], began, load))
+        task = asyncio.create_task(_make(arrival, visits[arrival.kind], began, load, ttl_s))
         under_way.add(task)
         task.add_done_callback(under_way.discard)
         load.most_at_once = max(load.most_at_once, len(under_way))
     await asyncio.gather(*under_way)
 
 
-async def _make(arrival: Arrival, visit: Visit, began: float, load: Load) -> None:
+async def _make(arrival: Arrival, visit: Visit, began: float, load: Load, ttl_s: float) -> None:
+    began_s = time.perf_counter()
     try:
         async with asyncio.timeout(VISIT_S):
             await visit(Random(arrival.seed))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is counted, and the load goes on
+        if time.perf_counter() - began_s >= ttl_s:
+            load.outlasted += 1
+            return
         load.errors += 1
         if len(load.told) < TOLD_ERRORS:
             load.told.append(f"{arrival.kind} at {arrival.at_s:.1f} s: {type(error).__name__}: {str(error)[:300]}")

@@ -42,14 +42,13 @@ def text(record: Record) -> str:
 
 
 def _visits(record: Record) -> int:
-    return record.load.errors + sum(len(times.at_s) for times in record.load.times.values())
+    return record.load.errors + record.load.outlasted + sum(len(times.at_s) for times in record.load.times.values())
 
 
 def _answers(record: Record) -> str:
     told = ", ".join(f"{count:,} {status}" for status, count in sorted(record.answers.items()))
-    return (
-        f"{record.load.errors} errors; of the answers and calls each had the status and content that it should: {told}"
-    )
+    logged = ", ".join(f"{times} times {line}" for line, times in record.logged.items()) or "no warning"
+    return f"{record.load.errors} were answered otherwise than they should; answers and calls: {told}; logged: {logged}"
 
 
 def _memory(record: Record) -> str:
@@ -61,7 +60,7 @@ def _memory(record: Record) -> str:
 
 def _grown(grown: Growth) -> str:
     return (
-        f"{grown.per_hour:+.1f} MiB an hour (95 % interval {grown.low:+.1f} to {grown.high:+.1f}) after the first third, "
+        f"{grown.per_hour:+.1f} MiB an hour after the first third (95 %: {grown.low:+.1f} to {grown.high:+.1f}), "
         f"at most {grown.peak:.0f} MiB"
     )
 
@@ -85,9 +84,9 @@ def _stays(record: Record) -> str:
     spool = max((sample.spool_bytes for sample in samples), default=0) / MIB
     return (
         f"descriptors {before.descriptors} → {after.descriptors}, threads {before.threads} → {after.threads}, "
-        f"{len(record.left)} files left over; the store had {first:.0f} MiB in the first third, {last:.0f} in the last, "
-        f"at most {max(store):.0f}, and {after.store_bytes / MIB:.1f} once all had expired; its log at most {log:.0f}, "
-        f"the spool {spool:.1f}; told of tasks and recordings in the end: {sum(record.told.values()):g}"
+        f"{len(record.left)} files left over; the store had {first:.0f} MiB in the first third, {last:.0f} in the last "
+        f"one, at most {max(store):.0f}, and {after.store_bytes / MIB:.1f} once all had expired; its log at most "
+        f"{log:.0f}, the spool {spool:.1f}; told of tasks and recordings in the end: {sum(record.told.values()):g}"
     )
 
 

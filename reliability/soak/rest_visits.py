@@ -6,17 +6,17 @@ import asyncio
 import time
 import uuid
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.serving.bodies import ARROW_TYPE, PATH, Body
 
 from reliability.soak.door import Door
 from reliability.soak.load import WrongAnswerError
-from reliability.soak.material import Recording, VoiceprintList
+from reliability.soak.material import ARROW, Recording, VoiceprintList
 
 MEDIA: Final = "/api/technology/gender-identification"
 EXTRACTION: Final = "/api/technology/speaker-identification-voiceprint-extraction"
-FORMS: Final = ("JSON", "gzip", "Arrow")
+FORMS: Final = ("JSON", "gzip", ARROW)
 """In which an answer is asked for."""
 DELETED_SHARE: Final = 0.3
 """Of the lists; the others are left to expire."""
@@ -29,6 +29,7 @@ ASSETS: Final = (
     "docs",
     "openapi.json",
 )
+"""Files of the page, and the documents of the API."""
 
 
 async def few(door: Door, chance: Random) -> None:
@@ -51,10 +52,10 @@ async def prove_lists(door: Door) -> None:
     for one in door.material.lists:
         for body in one.bodies:
             location = await _start(door, body)
-            for form in FORMS:
-                await _poll(door, location, one, form)
+            answers = await asyncio.gather(*(_poll(door, location, form) for form in FORMS))
             await _delete(door, location)
-        one.forget_expected()
+            for form, content in zip(FORMS, answers, strict=True):
+                one.check(form, content)
 
 
 async def recording(door: Door, chance: Random) -> None:
@@ -69,8 +70,7 @@ async def damaged(door: Door, chance: Random) -> None:
 
 async def prove_recordings(door: Door) -> None:
     """Send each recording, and compare its answer with the library."""
-    for one in (*door.material.good, *door.material.damaged):
-        await _hear(door, one)
+    await asyncio.gather(*(_hear(door, one) for one in (*door.material.good, *door.material.damaged)))
 
 
 async def extraction(door: Door, chance: Random) -> None:
@@ -115,6 +115,12 @@ async def expired(door: Door, _: Random) -> None:
         await door.refused("GET", door.kept.popleft()[1], 404, "resource.not-found")
 
 
+async def delete_kept(door: Door) -> None:
+    """Delete all tasks that were left to expire."""
+    while door.kept:
+        await _delete(door, door.kept.pop()[1])
+
+
 async def page(door: Door, chance: Random) -> None:
     """Load the web page and some of its files, and ask whether they have changed."""
     for path in ("", *chance.sample(ASSETS, 3)):
@@ -134,7 +140,8 @@ async def metrics(door: Door, _: Random) -> None:
 
 async def _score(door: Door, one: VoiceprintList, chance: Random) -> None:
     location = await _start(door, chance.choice(one.bodies))
-    await _poll(door, location, one, chance.choice(FORMS))
+    form = chance.choice(FORMS)
+    one.check(form, await _poll(door, location, form))
     if chance.random() < DELETED_SHARE:
         await _delete(door, location)
     else:
@@ -153,12 +160,12 @@ async def _start(door: Door, body: Body, name: str | None = None) -> str:
     return str(answer.headers["location"])
 
 
-async def _poll(door: Door, location: str, one: VoiceprintList, form: str) -> None:
-    if form == "Arrow":
-        one.check_arrow((await door.ask("GET", location, 200, headers={"accept": ARROW_TYPE})).content)
-    else:
-        headers = {"accept-encoding": "gzip" if form == "gzip" else "identity"}
-        one.check_json((await door.ask("GET", location, 200, headers=headers)).content)
+async def _poll(door: Door, location: str, form: str) -> bytes:
+    headers = {
+        "accept": ARROW_TYPE if form == ARROW else "application/json",
+        "accept-encoding": "gzip" if form == "gzip" else "identity",
+    }
+    return (await door.ask("GET", location, 200, headers=headers)).content
 
 
 async def _delete(door: Door, location: str) -> None:
@@ -171,7 +178,7 @@ async def _upload(door: Door, path: str, one: Recording) -> str:
     return str(answer.headers["location"])
 
 
-async def _finished(door: Door, location: str) -> dict:
+async def _finished(door: Door, location: str) -> dict[str, Any]:
     while True:
         told = (await door.ask("GET", location, 200, headers={"prefer": "wait=30"})).json()
         if told["task"]["state"] not in ("pending", "running"):

@@ -40,5 +40,6 @@ def arrivals(per_s: Mapping[str, float], seconds: float, seed: int = 1) -> list[
     for kind, rate in per_s.items():
         count = random.poisson(rate * seconds)
         times = np.sort(random.uniform(0, seconds, count)).tolist()
-        planned += [Arrival(at_s, kind, int(one)) for at_s, one in zip(times, random.integers(2**31, size=count))]
+        seeds = random.integers(2**31, size=count)
+        planned += [Arrival(at_s, kind, int(one)) for at_s, one in zip(times, seeds, strict=True)]
     return sorted(planned)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import multiprocessing
 import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,20 +24,18 @@ from reliability.soak.kinds import rates, visits
 from reliability.soak.load import Load, drive
 from reliability.soak.material import Material
 from reliability.soak.refused_visits import MAX_BODY_BYTES, MAX_FILE_BYTES, prove_refusals
-from reliability.soak.rest_visits import prove_lists, prove_recordings
+from reliability.soak.rest_visits import delete_kept, prove_lists, prove_recordings
 from reliability.soak.schedule import arrivals
 from reliability.soak.watch import Places, Sample, Watch
 from serving import ServerProcess
+from voxgender.app.assembly import store_of
 from voxgender.app.key import new_key
-from voxgender.app.postgres_store import PostgresStore
-from voxgender.app.sqlite_store import SqliteStore
-from voxgender.app.store import Store
+from voxgender.app.settings import load_settings
 
 QUIET_S: Final = 60.0
 """Longest wait, after all tasks must have expired, until nothing of them is left."""
 SETTLED_S: Final = 20.0
 """Longest wait, after that, until connections of clients that have gone are closed."""
-CAPACITY_BYTES: Final = 1024**3
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,14 @@ class Record:
         samples: What the service took, from its start to its end.
         load: The visits.
         answers: How many answers there were of each status.
-        before: What the service took before the load, after each visit had been made once and all had expired.
+        before: What the service took before the load, after each visit had been made once.
         after: The same after the load.
         told: What the service told of its store after the load, by the name of the metric.
         left: Files that were not there before the load.
         service_cores: Cores that the service kept busy during the load.
         own_cores: Cores that the load generator kept busy.
         exit_code: The service's own.
+        logged: How often the service logged each warning and error; the error's text is left out.
     """
 
     plan: Plan
@@ -89,6 +91,7 @@ class Record:
     service_cores: float
     own_cores: float
     exit_code: int
+    logged: Counter[str]
 
 
 def run(plan: Plan, folder: Path) -> Record:
@@ -100,7 +103,9 @@ def run(plan: Plan, folder: Path) -> Record:
     """
     with _places(plan, folder) as places:
         keys = asyncio.run(_make_keys(places))
-        material = Material.of(plan.many)
+        # In a process of its own, which has the model in memory and leaves the load generator small.
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as maker:
+            material = maker.submit(Material.of, plan.many).result()
         server = ServerProcess(folder, _under(places), **_flags(plan, places))
         try:
             with Watch(server.process.pid, places) as watch:
@@ -122,7 +127,8 @@ async def _trial(
         await prove_refusals(door)
         for visit in visits(door).values():
             await visit(Random(1))
-    _say("waiting until all of that has expired")
+        await delete_kept(door)
+    _say("waiting until nothing of that is left")
     async with open_door(*address) as door:
         await _quiet(door)
     before = await _settled(watch, None)
@@ -131,7 +137,7 @@ async def _trial(
     _say(f"{len(planned):,} visits in {plan.seconds:g} s")
     load, own_cpu_s, cpu_s, began_s = Load(), time.process_time(), watch.cpu_s(), time.perf_counter()
     async with open_door(*address) as door:
-        await drive(planned, visits(door), load)
+        await drive(planned, visits(door), load, plan.ttl_s)
         took_s = time.perf_counter() - began_s
         own_cores, service_cores = (time.process_time() - own_cpu_s) / took_s, (watch.cpu_s() - cpu_s) / took_s
     answers = door.answers
@@ -142,8 +148,9 @@ async def _trial(
     left = sorted(places.files() - files)
     exit_code = await asyncio.to_thread(server.stop)
     return Record(
-        plan, began_s, watch.samples, load, answers, before, after, told, left, service_cores, own_cores, exit_code
-    )
+        plan, began_s, watch.samples, load, answers, before, after, told, left, service_cores, own_cores, exit_code,
+        _logged(server.log_path),
+    )  # fmt: skip
 
 
 async def _quiet(door: Door) -> dict[str, float]:
@@ -206,14 +213,18 @@ async def _make_keys(places: Places) -> Keys:
         new_key("ended", 0.0, expires_s=datetime(2020, 1, 1, tzinfo=UTC).timestamp()),
         new_key("slow", 0.0, rate_limit="1 per year"),
     ]
-    store: Store = (
-        PostgresStore(places.database, CAPACITY_BYTES) if places.database else SqliteStore(places.store, CAPACITY_BYTES)
-    )
+    store = store_of(load_settings(store_url=_url(places)))
     await store.open()
     for key, _ in made:
         await store.add_key(key)
     await store.close()
     return Keys(*(text for _, text in made))
+
+
+def _logged(path: Path) -> Counter[str]:
+    with path.open(encoding="utf-8") as lines:
+        entries = [json.loads(line) for line in lines if '"warning"' in line or '"error"' in line]
+    return Counter(f"{one['level']}: {one['event']}" for one in entries if one["level"] in ("warning", "error"))
 
 
 def _say(words: str) -> None:

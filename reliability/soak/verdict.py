@@ -19,7 +19,7 @@ MAX_ALL_PER_HOUR: Final = 40.0
 MAX_SLOWER: Final = 2.0
 """What the median of a kind may be in the last third, in times of what it is in the first one."""
 MIN_STEADY_S: Final = 600.0
-"""Growth and slowness are judged where there is so much time after the warm-up: over less, noise is all that is seen."""
+"""Growth and slowness are judged where there is so much time after the warm-up: over less, all is noise."""
 MIN_VISITS: Final = 100
 """A kind's times are compared where each third has so many."""
 MAX_STORE_LEFT_SHARE: Final = 0.25
@@ -46,6 +46,9 @@ def all_growth(record: Record) -> Growth:
 def _broken(record: Record) -> Iterator[str]:
     if record.load.errors:
         yield f"{record.load.errors} visits were not answered as they should be"
+    for line, times in record.logged.items():
+        if line.startswith("error"):
+            yield f"the log says {times} times {line}"
     if record.exit_code:
         yield f"the service ended with the exit code {record.exit_code}"
     for what, most in (("descriptors", MAX_MORE_DESCRIPTORS), ("threads", MAX_MORE_THREADS), ("processes", 0)):
@@ -71,6 +74,8 @@ def _large_store(record: Record) -> Iterator[str]:
 
 
 def _grown(record: Record) -> Iterator[str]:
+    if record.load.outlasted:
+        yield f"{record.load.outlasted} visits took longer than {record.plan.ttl_s:g} s, for which tasks are kept"
     for what, grown, most in (
         ("the main process", main_growth(record), MAX_MAIN_PER_HOUR),
         ("all processes", all_growth(record), MAX_ALL_PER_HOUR),
