@@ -60,11 +60,11 @@ async def prove_refusals(door: Door) -> None:
 
 
 async def without_key(door: Door, chance: Random) -> None:
-    """Come without a key, with one that is none, or with one that has ended.
+    """Come with what is no key, with one that nobody made, or with one that has ended.
 
     The service counts such requests: an address may send 100 a minute.
     """
-    text = chance.choice((door.keys.ended, "vxg_00000000_guess", ""))
+    text = chance.choice((door.keys.ended, "vxg_00000000_guess", "guess"))
     await door.refused("POST", PATH, 403, "request.forbidden", **_with(door, text))
 
 

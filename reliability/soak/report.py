@@ -20,10 +20,23 @@ def command(plan: Plan) -> str:
     Example:
         >>> command(Plan(1800))
         'python -m reliability.soak --minutes 30'
+        >>> command(Plan(60, "postgresql", workers=2))
+        'python -m reliability.soak --minutes 1 --store postgresql --workers 2'
     """
-    told = f"python -m reliability.soak --minutes {plan.seconds / 60:g}"
-    told += f" --store {plan.store}" if plan.store != "sqlite" else ""
-    return told + (f" --workers {plan.workers}" if plan.workers != 1 else "")
+    usual = Plan(plan.seconds)
+    given = {
+        "store": (plan.store, usual.store),
+        "workers": (plan.workers, usual.workers),
+        "rate-share": (plan.share, usual.share),
+        "ttl-s": (plan.ttl_s, usual.ttl_s),
+        "large-list": (plan.many, usual.many),
+    }
+    told = [
+        f"--{name} {value:{'' if isinstance(value, str) else 'g'}}"
+        for name, (value, default) in given.items()
+        if value != default
+    ]
+    return " ".join(["python -m reliability.soak", f"--minutes {plan.seconds / 60:g}", *told])
 
 
 def findings(record: Record) -> list[Finding]:

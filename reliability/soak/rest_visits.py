@@ -116,9 +116,9 @@ async def expired(door: Door, _: Random) -> None:
 
 
 async def delete_kept(door: Door) -> None:
-    """Delete all tasks that were left to expire."""
+    """Delete all tasks that were left to expire; some may have."""
     while door.kept:
-        await _delete(door, door.kept.pop()[1])
+        await door.rest.delete(door.kept.pop()[1])
 
 
 async def page(door: Door, chance: Random) -> None:

@@ -33,7 +33,7 @@ def arrivals(per_s: Mapping[str, float], seconds: float, seed: int = 1) -> list[
 
     Example:
         >>> [round(one.at_s) for one in arrivals({"few": 0.5}, 10)]
-        [1, 4, 8, 10]
+        [0, 3, 3, 5, 5, 8, 8]
     """
     random = np.random.default_rng(seed)
     planned: list[Arrival] = []

@@ -45,7 +45,7 @@ def record(seconds: float = 1800.0, main_per_hour: float = 0.0, slower: float = 
 
 
 def test_a_service_stands_some_seconds_of_all_kinds_of_visits_and_nothing_of_them_stays(tmp_path: Path) -> None:
-    options = ["--minutes", "0.2", "--rate-share", "0.1", "--ttl-s", "5", "--large-list", "2000"]
+    options = ["--minutes", "0.2", "--rate-share", "0.1", "--ttl-s", "6", "--large-list", "2000"]
     command = [sys.executable, "-m", "reliability.soak", *options, "--folder", str(tmp_path)]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
     assert told.returncode == 0, told.stdout + told.stderr
