@@ -441,6 +441,23 @@ def test_an_entry_that_cannot_be_opened_keeps_no_other_from_being_deleted(tmp_pa
     with_spool(tmp_path, use)
 
 
+def test_a_file_whose_task_ends_while_a_sweep_holds_it_is_no_failure_and_not_the_sweep_s(tmp_path: Path) -> None:
+    async def use(spool: Spool) -> None:
+        task_id = await uploaded(spool)
+
+        async def ends_now(task_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+            assert set(task_ids) == {task_id}
+            await spool.delete(task_id)
+            return set()
+
+        with structlog.testing.capture_logs() as logs:
+            assert await spool.sweep(ends_now) == 0
+        assert logs == []
+        assert spool.used_bytes() == on_disk_bytes(tmp_path) == 0
+
+    with_spool(tmp_path, use)
+
+
 def test_a_sweep_without_open_files_left_is_made_up_for_by_the_next(tmp_path: Path) -> None:
     async def use(spool: Spool) -> None:
         for _ in range(3):

@@ -121,8 +121,8 @@ class Spool:
                 batch = listed[start : start + SWEEP_FILES]
                 failed += await in_thread(self._hold_idle, batch, held)
                 needless = held.keys() - (await unfinished(held.keys()) if held else set())
-                gone = await in_thread(self._room.delete_all, needless)
-                deleted, failed = deleted + gone, failed + len(needless) - gone
+                gone, stuck = await in_thread(self._room.delete_all, needless)
+                deleted, failed = deleted + gone, failed + stuck
             finally:
                 await in_thread(_close_all, held.values())
         await asyncio.to_thread(self._room.recount)

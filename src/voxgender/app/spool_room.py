@@ -132,14 +132,21 @@ class SpoolRoom:
             if file is not None:
                 os.close(file)
 
-    def delete_all(self, task_ids: Collection[UUID]) -> int:
-        """Delete the media of some tasks, which the caller holds, and return how many could be."""
-        deleted = 0
+    def delete_all(self, task_ids: Collection[UUID]) -> tuple[int, int]:
+        """Delete the media of some tasks, which the caller holds; return how many it did and how many could not be.
+
+        Those that somebody else has just deleted, because their task has ended, are neither.
+        """
+        deleted = failed = 0
         for task_id in task_ids:
-            with contextlib.suppress(OSError):
+            try:
                 self._unlink(task_id)
                 deleted += 1
-        return deleted
+            except FileNotFoundError:
+                pass
+            except OSError:
+                failed += 1
+        return deleted, failed
 
     def recount(self) -> None:
         """Count anew what the files take up.
