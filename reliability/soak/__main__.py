@@ -8,6 +8,7 @@ service has not stood the load, and says why.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -34,6 +35,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=ROOT / "build", help="on the disk that the store is to use")
     told = parser.parse_args()
     plan = Plan(told.minutes * 60, told.store, told.workers, told.rate_share, told.ttl_s, told.large_list)
+    # Else what was started would outlive it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     told.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="soak-", dir=told.folder) as name:
         record = run(plan, Path(name))
