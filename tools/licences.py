@@ -123,8 +123,9 @@ def page() -> str:
     lines = [
         "# Licences",
         "",
-        "What each package declares, in the pinned version, on Linux with Python 3.11. `make licences` writes this page.",
-        "What the wheel itself carries of others stands in `NOTICE`; [dependencies](../DEPENDENCIES.md) tells why each is there.",
+        "What each package declares, in its pinned version, on Linux, Python 3.11. `make licences` writes it.",
+        "What the wheel itself carries of others stands in `NOTICE`;",
+        "[dependencies](../DEPENDENCIES.md) tells why each is there.",
         "",
         "## At run time",
         "",
