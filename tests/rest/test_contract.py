@@ -295,7 +295,10 @@ def test_405_names_the_allowed_methods(client: httpx.Client) -> None:
 
 def test_413_where_the_declared_length_is_over_the_limit_and_the_body_is_not_waited_for(client: httpx.Client) -> None:
     with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=10) as connection:
-        head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100001\r\n\r\n"
+        head = (
+            f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+            "content-length: 100001\r\n\r\n"
+        )
         connection.sendall(head.encode())
         answer = ""
         while not answer.endswith("]}"):

@@ -258,7 +258,10 @@ def test_a_request_head_that_does_not_end_is_refused_with_the_contract_s_body(se
 
 
 def test_a_refused_upload_without_an_end_is_ended_by_the_server(server: ServerProcess) -> None:
-    head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100000000000\r\n\r\n"
+    head = (
+        f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        "content-length: 100000000000\r\n\r\n"
+    )
     sent = 0
     with raw_connection(server) as connection, contextlib.suppress(ConnectionError):
         connection.sendall(head.encode())

@@ -26,6 +26,6 @@ async def _asked() -> str:
         # The defaults alone count, whatever the environment says.
         settings = Settings.model_construct(store_url=f"sqlite:///{folder}/tasks.db")
         transport = httpx.ASGITransport(create_app(Service.of_settings(settings)))
-        async with httpx.AsyncClient(transport=transport, base_url="http://voxgender") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             answer = await client.get("/openapi.json")
     return answer.raise_for_status().text
