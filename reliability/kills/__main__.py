@@ -6,8 +6,9 @@ import argparse
 import random
 
 from reliability.finding import Finding, tell
-from reliability.kills.load import GIVEN_UP
-from reliability.kills.trial import Report, chosen_kills, kill_often
+from reliability.kills.doors import GIVEN_UP
+from reliability.kills.kinds import chosen_kills
+from reliability.kills.trial import Report, kill_often
 
 NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 

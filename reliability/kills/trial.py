@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
-import os
 import random
 import re
 import shutil
@@ -14,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -22,25 +18,27 @@ from uuid import UUID
 
 from postgres import PostgresServer, free_port
 from reliability.kills.account import Account
+from reliability.kills.doors import Doors
 from reliability.kills.gate import Gate
-from reliability.kills.load import Doors, Load, RestClient, RpcClient
+from reliability.kills.kinds import DATABASE_KILLS, Kill
+from reliability.kills.load import Load
+from reliability.kills.rest_client import RestClient
+from reliability.kills.rpc_client import RpcClient
+from reliability.kills.setting import CAPACITY, keep_keys, licence_in, temporary_files
 from reliability.kills.snapshot import Snapshot, StoreFiles, demand, opened
 from reliability.kills.victim import Victim
-from voxgender.app.assembly import store_of
-from voxgender.app.key import ApiKey, new_key
-from voxgender.app.licence import Capacity
-from voxgender.app.settings import load_settings
+from voxgender.app.key import new_key
 
-CAPACITY: Final = Capacity("total", voiceprints=10**9, audio_s=1e9)
-KILLS: Final = {
-    "all processes": 8,
-    "the main process": 6,
-    "a process of the server": 5,
-    "all processes while they start": 2,
-    "the worker beside it": 2,
-}
-DATABASE_KILLS: Final = {"the database server": 3, "the database server, told to end": 2, "everything": 2}
-"""What is killed, and how often; the second ones with PostgreSQL alone."""
+NAMES: Final = (
+    "lists 1",
+    "lists 2",
+    "lists 3",
+    "recordings 1",
+    "recordings 2",
+    "streams of lists",
+    "streams of audio",
+)
+"""What each client sends: over REST, but for streams, which are of gRPC."""
 LOAD_S: Final = (0.2, 1.5)
 """Shortest and longest load between two kills."""
 LONG_TTL_S: Final = 7200
@@ -59,23 +57,11 @@ ENDING_S: Final = 120.0
 """Longest that what was accepted may take until it is done, once nothing is killed any more."""
 
 
-@dataclass(frozen=True)
-class Kill:
-    """One kill.
-
-    Attributes:
-        what: What was killed.
-        is_served: Whether the service is still there.
-        is_open: Whether any process has the store open.
-        was_store_down: Whether the store itself was away.
-    """
-
-    what: str
-    is_served: bool = False
-    is_open: bool = False
-    was_store_down: bool = False
-
-
+HALF_STARTED: Final = re.compile(
+    r"Traceback .*\n(?:  .*\n)*  .*multiprocessing/spawn\.py.*\n(?:  .*\n)+"
+    r"(?:EOFError: Ran out of input|_pickle\.UnpicklingError: .*)\n"
+)
+"""What Python prints in a process whose parent is killed while it starts it, before any line of ours runs in it."""
 AT_REST: Final = Kill("nothing", is_served=True, is_open=True)
 
 
@@ -92,22 +78,6 @@ class Report:
     kills: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     elapsed_s: float = 0.0
-
-
-def chosen_kills(store: str, times: int, seed: int) -> list[str]:
-    """Return what is to be killed, one after the other, by chance.
-
-    Args:
-        store: ``sqlite`` or ``postgresql``.
-        times: How often.
-        seed: Of the chance.
-
-    Example:
-        >>> len(chosen_kills("postgresql", 100, seed=1)), set(chosen_kills("sqlite", 100, seed=1)) <= KILLS.keys()
-        (100, True)
-    """
-    kinds = KILLS | (DATABASE_KILLS if store == "postgresql" else {})
-    return random.Random(seed).choices(list(kinds), list(kinds.values()), k=times)
 
 
 def kill_often(store: str, kills: Sequence[str], seed: int) -> Report:
@@ -163,17 +133,8 @@ class Trial:
         self._flags: dict[str, object] = {}
         self._started_s = 0.0
         doors = Doors(free_port(), free_port())
-        names = [
-            "lists 1",
-            "lists 2",
-            "lists 3",
-            "recordings 1",
-            "recordings 2",
-            "streams of lists",
-            "streams of audio",
-        ]
-        self._accounts = [Account(*new_key(name, time.time(), capacity=CAPACITY)) for name in names]
-        _keep([account.key for account in self._accounts], str(store_flags["store-url"]))
+        self._accounts = [Account(*new_key(name, time.time(), capacity=CAPACITY)) for name in NAMES]
+        keep_keys([account.key for account in self._accounts], str(store_flags["store-url"]))
         self._load = Load(
             [
                 (RpcClient if "streams" in account.key.name else RestClient)(
@@ -187,14 +148,14 @@ class Trial:
             folder,
             **store_flags,
             **{"port": doors.rest, "grpc": "on", "grpc-port": doors.rpc, "keys": "on", "extractors": 1, "hold-s": 1},
-            **{"licence-file": _licence(folder), "task-memory-bytes": 2**30},
+            **{"licence-file": licence_in(folder), "task-memory-bytes": 2**30},
         )
         self.report = Report()
         self._choose_flags(frozenset())
 
     def run(self, kills: Sequence[str]) -> None:
         """Kill one after the other, then let all end and look once more."""
-        with _temporary_files(self._folder / "tmp"), self._victim, self._load.running() as gate:
+        with temporary_files(self._folder / "tmp"), self._victim, self._load.running() as gate:
             self._start(gate)
             for number, what in enumerate(kills, 1):
                 gate.open()
@@ -305,45 +266,3 @@ class Trial:
             account.expect_expiry(expires_soon, unfinished)
         ttl_s = SHORT_TTL_S if expires_soon else LONG_TTL_S
         self._flags = {"workers": self._chance.choice([1, 1, 1, 2]), "task-ttl-s": ttl_s}
-
-
-HALF_STARTED: Final = re.compile(
-    r"Traceback .*\n(?:  .*\n)*  .*multiprocessing/spawn\.py.*\n(?:  .*\n)+"
-    r"(?:EOFError: Ran out of input|_pickle\.UnpicklingError: .*)\n"
-)
-"""What Python prints in a process whose parent is killed while it starts it, before any line of ours runs in it."""
-
-
-@contextlib.contextmanager
-def _temporary_files(folder: Path) -> Iterator[None]:
-    """Have servers put their temporary files where they can be counted."""
-    folder.mkdir()
-    before = os.environ.get("TMPDIR")
-    os.environ["TMPDIR"] = str(folder)
-    try:
-        yield
-    finally:
-        del os.environ["TMPDIR"]
-        if before is not None:
-            os.environ["TMPDIR"] = before
-
-
-def _licence(folder: Path) -> Path:
-    """Write a licence that counts what keys count."""
-    path = folder / "licence.json"
-    capacity = {"period": CAPACITY.period, "voiceprints": CAPACITY.voiceprints, "audio_s": CAPACITY.audio_s}
-    path.write_text(json.dumps({"licensee": "A", "valid_until": "2100-01-01T00:00:00Z", "capacity": capacity}))
-    return path
-
-
-def _keep(keys: list[ApiKey], store_url: str) -> None:
-    """Make the store with these keys."""
-
-    async def keep() -> None:
-        store = store_of(load_settings(store_url=store_url))
-        await store.open()
-        for key in keys:
-            await store.add_key(key)
-        await store.close()
-
-    asyncio.run(keep())

@@ -7,7 +7,7 @@ import uuid
 from dataclasses import replace
 
 import pytest
-import reliability.kills.trial
+import reliability.kills.kinds
 from reliability.kills.account import Account, Known, Request
 from reliability.kills.samples import lists
 from reliability.kills.snapshot import BrokenPromiseError, Row, Snapshot
@@ -110,4 +110,4 @@ def test_a_store_whose_parts_do_not_fit_is_told() -> None:
 
 
 def test_examples_are_true() -> None:
-    assert doctest.testmod(reliability.kills.trial).failed == 0
+    assert doctest.testmod(reliability.kills.kinds).failed == 0
