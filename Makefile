@@ -68,6 +68,7 @@ bench: $(VENV)/.dev
 chaos: $(VENV)/.dev
 	$(BIN)/python -m reliability.kills --store sqlite --times 100 --write
 	$(BIN)/python -m reliability.kills --store postgresql --times 100 --write
+	$(BIN)/python -m reliability.crowds --write
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m reliability.fuzz --minutes 10 --write
