@@ -77,6 +77,7 @@ chaos: $(VENV)/.dev
 	$(BIN)/python -m reliability.kills --store sqlite --times 100 --write
 	$(BIN)/python -m reliability.kills --store postgresql --times 100 --write
 	$(BIN)/python -m reliability.task_life --examples 40 --write
+	$(BIN)/python -m reliability.crowds --write
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m reliability.fuzz --minutes 10 --write

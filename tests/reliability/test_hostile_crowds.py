@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -46,6 +48,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 @pytest.fixture(scope="module")
 def few_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server that may have few files and connections open, and answers gRPC as well."""
+    if shutil.which("prlimit") is None:
+        pytest.skip("prlimit, of util-linux, is not installed")
     tmp_path = tmp_path_factory.mktemp("files")
     under = ["prlimit", f"--nofile={FEW_FILES}:{FEW_FILES}"]
     server = ServerProcess(tmp_path, under=under, extractors=0, grpc="on", **{"grpc-port": 0})
@@ -125,13 +129,14 @@ def test_without_descriptors_new_connections_are_refused_old_ones_served_and_all
         for _ in range(2 * FEW_FILES):
             opened.enter_context(connected(server))
         wait_until(lambda: descriptors(server) == FEW_FILES)
-        began_s = cpu_s(server)
         assert not is_well(server)  # for that a connection is needed
+        began_s = cpu_s(server)
+        time.sleep(1)
+        assert cpu_s(server) - began_s < 0.5  # it does not ask again and again for a descriptor
         for _ in range(5):
             assert asked(old, submission())[0] == 202
         status, told = asked(old, submission(UPLOAD, MULTIPART, MEDIA_PATH))
         assert (status, b"The service cannot take requests now." in told) == (503, True)
-        assert cpu_s(server) - began_s < 1
     wait_until(lambda: is_well(server))
     wait_until(lambda: descriptors(server) <= open_before + 1)
     with stubs_of(server) as stubs:

@@ -23,6 +23,7 @@ from voxgender.app.service import Service
 from voxgender.app.settings import load_settings
 from voxgender.core.base64 import decode_base64
 from voxgender.rpc import held_memory, open_streams
+from voxgender.rpc.server import MAX_MESSAGE_BYTES
 from voxgender.serving.listener import bind, rpc_address
 from voxgender.serving.server import Server
 
@@ -123,3 +124,12 @@ def test_a_call_of_one_message_that_has_none_is_refused(stubs: Stubs, monkeypatc
     with Endless([]) as messages, refused() as refusal:
         call(iter(messages), timeout=30)
     assert refusal.message == "The message has not come within 0.2 s."
+
+
+def test_a_packed_message_that_unpacks_to_more_than_a_message_may_have_is_refused(stubs: Stubs) -> None:
+    message = of_voiceprints([bytes(2 * MAX_MESSAGE_BYTES)])
+    with refused() as refusal:
+        list(stubs.gender.Identify(iter([message]), timeout=60, compression=grpc.Compression.Gzip))
+    assert refusal.status is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert refusal.message == "Decompressed message larger than max"
+    assert answers_well(stubs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
@@ -80,6 +81,8 @@ def _documented(service: Service) -> FastAPI:
     app.add_exception_handler(ClientDisconnect, _answer_nobody)
     plain_openapi = app.openapi
 
+    # Made once, because anybody may ask for it again and again.
+    @functools.cache
     def openapi() -> dict[str, Any]:
         document = plain_openapi()
         request = schema.VoiceprintsRequest.model_json_schema()
