@@ -26,7 +26,7 @@ from voxgender.serving.listener import bind
 from voxgender.serving.server import Server
 
 PATH = "/api/technology/gender-identification-voiceprints"
-START_S = 30.0
+START_S = 90.0
 
 
 def voiceprint_text(seed: int = 0, speech_s: float = 3.0, model: str = "ge2e-2") -> str:
