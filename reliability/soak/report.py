@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from reliability.finding import Finding
 from reliability.soak.figures import MIB, Growth, first_and_last, latency, loaded, thirds, windows
 from reliability.soak.trial import Plan, Record
-from reliability.soak.verdict import MIN_VISITS, all_growth, main_growth
+from reliability.soak.verdict import MIN_VISITS, all_growth, is_judged, main_growth
 
 SHOWN = ("1 to 16 voiceprints", "1,000 voiceprints", "a large list", "recording", "gRPC voiceprints", "metrics")
 """Kinds whose times are told in the page."""
@@ -66,12 +66,15 @@ def _answers(record: Record) -> str:
 
 def _memory(record: Record) -> str:
     return (
-        f"main process {_grown(main_growth(record))}; all {record.after.processes} {_grown(all_growth(record))}; "
+        f"main process {_grown(record, main_growth(record))}; "
+        f"all {record.after.processes} {_grown(record, all_growth(record))}; "
         f"the service kept {record.service_cores:.2f} cores busy, the load generator {record.own_cores:.2f}"
     )
 
 
-def _grown(grown: Growth) -> str:
+def _grown(record: Record, grown: Growth) -> str:
+    if not is_judged(record):
+        return f"at most {grown.peak:.0f} MiB (the time was too short to tell growth)"
     return (
         f"{grown.per_hour:+.1f} MiB an hour after the first third (95 %: {grown.low:+.1f} to {grown.high:+.1f}), "
         f"at most {grown.peak:.0f} MiB"
@@ -107,14 +110,14 @@ def _lines(record: Record) -> Iterator[str]:
     spans = windows(record.plan.seconds)
     yield "median / p99 in ms from the planned moment, by windows of the load"
     heads = [f"{begin / 60:.0f}-{end / 60:.0f} min" for begin, end in spans]
-    yield f"{'':<22}{'visits':>8}" + "".join(f"{head:>15}" for head in heads) + f"{'last : first':>15}"
+    yield f"{'':<22}{'visits':>8}" + "".join(f"{head:>18}" for head in heads) + f"{'last : first':>15}"
     ratios = {kind: (first, last) for kind, first, last in first_and_last(record)}
     for kind, times in sorted(record.load.times.items()):
         cells = [latency(times, *span) for span in spans]
         first, last = ratios[kind]
         is_enough = min(first.count, last.count) >= MIN_VISITS
         ratio = f"{last.median_s / first.median_s:.2f}" if is_enough else "few"
-        shown = "".join(f"{f'{one.median_s * 1000:.1f} / {one.p99_s * 1000:.0f}':>15}" for one in cells)
+        shown = "".join(f"{f'{one.median_s * 1000:.1f} / {one.p99_s * 1000:.0f}':>18}" for one in cells)
         yield f"{kind:<22}{len(times.at_s):>8,}{shown}{ratio:>15}"
     yield ""
     for name, said in (("memory", _memory(record)), ("what stays", _stays(record)), ("answers", _answers(record))):

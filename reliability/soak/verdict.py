@@ -33,6 +33,11 @@ def broken(record: Record) -> list[str]:
     return list(_broken(record))
 
 
+def is_judged(record: Record) -> bool:
+    """Return whether the load was long enough for growth and slowness to be judged."""
+    return record.plan.seconds * (1 - WARM_UP_SHARE) >= MIN_STEADY_S
+
+
 def main_growth(record: Record) -> Growth:
     """Return how the memory that the main process has for itself grew."""
     return growth(record, lambda sample: sample.main_bytes)
@@ -62,7 +67,7 @@ def _broken(record: Record) -> Iterator[str]:
         yield f"{len(record.left)} files are left over, such as {record.left[0]}"
     if record.plan.store == "sqlite":
         yield from _large_store(record)
-    if record.plan.seconds * (1 - WARM_UP_SHARE) >= MIN_STEADY_S:
+    if is_judged(record):
         yield from _grown(record)
 
 
