@@ -61,6 +61,10 @@ class Service:
         lines = self.server.log_path.read_bytes().splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.endswith(b"\n")]
 
+    def answering(self) -> list[object]:
+        """The workers that have ever answered."""
+        return [entry["worker"] for entry in self.entries() if entry["event"] == "worker answers"]
+
     def readiness(self) -> int:
         return self.client.get("/readyz").status_code
 
@@ -75,6 +79,8 @@ class Service:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     service = Service(tmp_path_factory.mktemp("disks"))
+    # One that starts while the store's disk is full cannot, and is tried again until there is room.
+    wait_for(lambda: len(service.answering()) == 2)
     yield service
     service.client.close()
     assert service.server.stop() == 0
@@ -148,13 +154,10 @@ def test_a_full_disk_of_the_spool_refuses_media_alone(service: Service) -> None:
 def test_a_full_disk_of_the_metrics_files_stops_no_request_and_no_worker_that_is_started_again(
     service: Service,
 ) -> None:
-    def answering() -> list[object]:
-        return [entry["worker"] for entry in service.entries() if entry["event"] == "worker answers"]
-
     service.disks["temp"].fill()
-    first = answering()
+    first = service.answering()
     os.kill(int(str(first[0])), signal.SIGKILL)
-    wait_for(lambda: len(answering()) > len(first))
+    wait_for(lambda: len(service.answering()) > len(first))
     service.reconnect()
     for _ in range(TRIES):
         accepted(service.post())

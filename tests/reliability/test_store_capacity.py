@@ -47,7 +47,9 @@ def test_a_store_is_filled_to_the_last_byte_and_has_room_again_by_deletion_and_b
         wait_for(lambda: post(client, 30).status_code == 202)
 
 
-def test_uploads_at_the_same_time_never_go_beyond_what_a_spool_may_hold_and_what_is_done_makes_room(tmp_path: Path) -> None:
+def test_uploads_at_the_same_time_never_go_beyond_what_a_spool_may_hold_and_what_is_done_makes_room(
+    tmp_path: Path,
+) -> None:
     media = recording(np.zeros(4000, np.float32), form="WAV")
     flags = {"spool-capacity-bytes": 5 * len(media) + SPARE_BYTES, "spool-dir": tmp_path / "spool"}
     server = ServerProcess(tmp_path, extractors=0, **flags)

@@ -117,12 +117,12 @@ def _end(process: SpawnProcess) -> None:
 
 def _work(settings: Settings, metrics: Path | None) -> None:
     """Be the worker beside a server."""
+    configure_logs(settings.log_level)
     count_in(metrics, "work")
     # Only now, because the metrics come with it.
     from voxgender.app.working import work
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    configure_logs(settings.log_level)
     try:
         asyncio.run(work(settings))
     except VoxgenderError as error:

@@ -242,6 +242,8 @@ def _work(
     place: str,
 ) -> None:
     """Be a worker; tell ``True`` once it answers and again and again, or the error that keeps it from that."""
+    configure_logs(settings.log_level)
+    structlog.contextvars.bind_contextvars(worker=os.getpid())
     count_in(metrics, place)
     # Only now, because the metrics come with them.
     from voxgender.app.service import Service
@@ -257,8 +259,6 @@ def _work(
 
     # Where nobody reads what is told, nobody is to be waited for.
     os.set_blocking(told.fileno(), False)
-    configure_logs(settings.log_level)
-    structlog.contextvars.bind_contextvars(worker=os.getpid())
     try:
         server = Server(Service.of_settings(settings), listener, rpc_address, beat)
         watch_parent(server.stop)
