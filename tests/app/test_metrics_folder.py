@@ -36,6 +36,17 @@ def test_it_goes_at_the_end_and_a_killed_service_s_goes_at_the_next_start(tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == [new.name]
 
 
+def test_one_whose_mark_was_deleted_as_old_is_still_counted_in(tmp_path: Path) -> None:
+    with metrics_folder() as running:
+        (running / "counter_serve0.db").touch()
+        (running / ".mark").unlink()
+        hour_ago_s = time.time() - 3600
+        os.utime(running, (hour_ago_s, hour_ago_s))
+        with metrics_folder():
+            assert (running / "counter_serve0.db").exists()
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_a_place_for_it_the_start_ends_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/proc/none")
     with pytest.raises(SettingsError, match="name a folder that can be written to by TMPDIR"), metrics_folder():

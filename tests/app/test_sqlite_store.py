@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import shutil
 import sqlite3
 import stat
 import threading
@@ -13,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -243,6 +246,14 @@ def test_a_file_that_cannot_be_used_stops_the_start_with_one_sentence(
 
     with pytest.raises(SettingsError, match=rf"VOXGENDER_STORE_URL \(--store-url\) is sqlite:///.*{reason}"):
         with_store(path, nothing)
+
+
+def test_a_disk_that_does_not_say_what_is_free_is_told_as_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", Mock(side_effect=OSError(errno.EIO, "Input/output error")))
+    with pytest.raises(StoreUnavailableError, match="disk does not answer: Input/output error"):
+        with_store(tmp_path / "tasks.db", SqliteStore.usage)
 
 
 def test_closing_a_store_that_was_never_opened_does_nothing(tmp_path: Path) -> None:

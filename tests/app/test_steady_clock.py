@@ -54,8 +54,8 @@ def test_processes_have_the_same_time_whenever_they_start_until_the_machine_star
     assert shared(tmp_path).now_s() == pytest.approx(first.now_s() + HOUR_S, abs=60)
 
 
-@pytest.mark.parametrize("left", ["", "first", "first soon", "first 1 2", "\0\0\0"])
-def test_a_file_that_a_power_cut_has_left_is_written_again(boot: Path, tmp_path: Path, left: str) -> None:
+@pytest.mark.parametrize("left", ["", "first", "first soon", "first 1 2", "first nan", "first inf", "\0\0\0"])
+def test_a_file_that_tells_no_time_is_written_again(boot: Path, tmp_path: Path, left: str) -> None:
     (tmp_path / "clock").write_text(left)
     told = shared(tmp_path).now_s()
     assert told == pytest.approx(time.time(), abs=60)

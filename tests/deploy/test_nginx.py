@@ -98,6 +98,13 @@ def test_voiceprints_and_recordings_are_heard_over_tls(client: httpx.Client) -> 
     assert task["state"] == "done"
 
 
+def test_the_page_s_requests_are_known_by_name_and_port_where_a_browser_says_no_more(client: httpx.Client) -> None:
+    own = str(client.base_url).rstrip("/")
+    told = {"voiceprints": [voiceprint_text()]}
+    assert client.post(PATH, json=told, headers={"origin": own}).status_code == 202
+    assert client.post(PATH, json=told, headers={"origin": own.rpartition(":")[0]}).status_code == 403
+
+
 def test_a_body_that_is_too_large_is_refused_by_the_service_itself(client: httpx.Client) -> None:
     answer = client.post(PATH, content=b" " * (129 * 1024**2), headers={"content-type": "application/json"})
     assert answer.status_code == 413

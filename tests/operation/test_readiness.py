@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -141,6 +142,28 @@ def test_a_store_that_hangs_is_not_waited_for_and_all_who_ask_share_one_look(mon
     checks = asyncio.run(run())
     assert asked == 1
     assert {check["store"].told for check in checks} == {"does not answer"}
+
+
+def test_a_busy_store_and_a_slow_disk_are_waited_for_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "LOOK_S", 60.0)
+    both = threading.Barrier(2, timeout=60)
+
+    class Store:
+        async def usage(self) -> StoreUsage:
+            return StoreUsage(0, 0, 1)
+
+        async def check(self) -> None:
+            await asyncio.to_thread(both.wait)
+
+        async def queue(self) -> QueueState:
+            return QueueState(0, 0, 0)
+
+    def free_bytes() -> int:
+        both.wait()
+        return 10**12
+
+    looked = Readiness(Store(), Mock(free_bytes=free_bytes), lambda: "")  # type: ignore[arg-type]
+    assert asyncio.run(looked.is_ready())
 
 
 def test_a_store_whose_file_was_deleted_is_told(tmp_path: Path) -> None:

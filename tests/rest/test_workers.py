@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import json
+import multiprocessing
 import os
 import signal
 import socket
@@ -134,7 +135,7 @@ def test_together_they_accept_as_much_as_the_licence_allows_and_not_one_more(ser
     with client_of_each(server, workers(server, 3)) as clients, ThreadPoolExecutor(3) as pool:
         sent = pool.map(lambda client: [post(client, BODIES[0]).status_code for _ in numbers], clients.values())
         statuses = Counter(status for ones in sent for status in ones)
-    assert statuses == {202: LICENSED - used, 403: used}
+    assert statuses == Counter({202: LICENSED - used, 403: used})
 
 
 def test_together_they_let_in_as_much_as_the_rate_limit_allows_and_not_one_more(server: ServerProcess) -> None:
@@ -244,6 +245,25 @@ def test_a_second_signal_reaches_the_workers_too_and_an_echo_of_the_first_does_n
             assert process.terminate.call_count == signals
 
     asyncio.run(run())
+
+
+def test_a_killed_worker_that_does_not_end_keeps_nothing_else_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Workers(load_settings(workers=2), socket.socket(), None, lambda: None, lambda: None)
+    has_gone_on = threading.Event()
+    waited: list[bool] = []
+    process = Mock(join=lambda: waited.append(has_gone_on.wait(START_S)))
+    reports, told = multiprocessing.Pipe(duplex=False)
+    told.close()
+    monkeypatch.setattr(kept, "_start", lambda _: (process, reports))
+
+    async def run() -> None:
+        watching = asyncio.create_task(kept._watch_one("serve0"))
+        asyncio.get_running_loop().call_later(0.1, has_gone_on.set)
+        await watching
+
+    asyncio.run(run())
+    kept._listener.close()
+    assert waited == [True]
 
 
 def test_a_worker_that_cannot_be_started_again_at_first_is_started_later_while_the_others_answer(

@@ -94,6 +94,7 @@ def test_programs_the_own_page_and_pages_behind_a_proxy_are_let_in(client: httpx
         {"sec-fetch-site": "none"},
         {"sec-fetch-site": "same-origin", "origin": "https://voices.example"},
         {"origin": "https://voices.example", "x-forwarded-host": "voices.example"},
+        {"origin": "https://voices.example", "x-forwarded-host": "voices.example, inner.example:8000"},
     ):
         assert client.post(PATH, json=ONE, headers=headers).status_code == 202
 

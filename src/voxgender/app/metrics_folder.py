@@ -60,12 +60,15 @@ def metrics_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
+        with contextlib.suppress(OSError):
+            for path in folder.glob("*.db"):  # the mark goes last: a folder of files without a mark is left alone
+                path.unlink()
         os.close(mark)
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _delete_left(parent: Path) -> None:
-    """Delete the folders of services that were killed: nobody holds their marks, or they have none."""
+    """Delete the folders of services that were killed: nobody holds their marks, or they are empty."""
     for folder in parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             if _is_left(folder):
@@ -75,8 +78,10 @@ def _delete_left(parent: Path) -> None:
 def _is_left(folder: Path) -> bool:
     try:
         file = os.open(folder / ".mark", os.O_RDWR)
-    except FileNotFoundError:  # its service was killed before it had made one, or while it deleted the folder
-        return time.time() - folder.stat().st_mtime > _NEW_S
+    except FileNotFoundError:
+        # Its service was killed before it had made one. Where there are files, the mark of one that runs was deleted
+        # with what is old in the folder of temporary files.
+        return time.time() - folder.stat().st_mtime > _NEW_S and not any(folder.iterdir())
     try:
         return time.time() - os.fstat(file).st_mtime > _NEW_S and lock_now(file)
     finally:

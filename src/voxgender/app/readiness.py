@@ -78,12 +78,13 @@ class Readiness:
     async def _look(self) -> Mapping[str, Check]:
         try:
             usage, queue = await within(LOOK_S, asyncio.gather(self._store.usage(), self._store.queue()))
-        except (VoxgenderError, OSError, TimeoutError) as error:
+        except (VoxgenderError, TimeoutError) as error:
             log.warning("store does not answer", error=str(error))
             media = Check("warning", "nobody knows, as the store does not answer")
             return {"store": Check("failed", "does not answer"), "media": media, "disk": await self._check_disk(None)}
-        store = await self._check_writing() or _check_capacity(usage)
-        return {"store": store, "media": _check_media(queue), "disk": await self._check_disk(usage.free_bytes)}
+        # Together, because those who ask for it do not wait for long themselves.
+        unwritable, disk = await asyncio.gather(self._check_writing(), self._check_disk(usage.free_bytes))
+        return {"store": unwritable or _check_capacity(usage), "media": _check_media(queue), "disk": disk}
 
     async def _check_writing(self) -> Check | None:
         """Return what keeps a store that answers from being written to; None for nothing.

@@ -116,7 +116,7 @@ class Settings(BaseSettings):
 
     @property
     def is_for_this_machine(self) -> bool:
-        """Whether only programs of this machine are meant to call: nothing was said of keys or addresses."""
+        """Whether only this machine's programs are meant to call: it listens for them, and nothing was said of keys."""
         return self.keys == "auto" and is_loopback(self.host)
 
     @property

@@ -308,7 +308,10 @@ class SqliteStore:
         totals = dict(self._read("SELECT name, amount FROM total", ()))
         if _identity(self._path) != self._file:
             raise StoreUnavailableError("the task store's file was deleted or replaced; start the service again")
-        free_bytes = shutil.disk_usage(self._path.parent).free
+        try:
+            free_bytes = shutil.disk_usage(self._path.parent).free
+        except OSError as error:
+            raise StoreUnavailableError(f"the task store's disk does not answer: {error.strerror}") from None
         return StoreUsage(totals["tasks"], totals["stored_bytes"], self._capacity_bytes, free_bytes)
 
     async def check(self) -> None:

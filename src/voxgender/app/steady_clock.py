@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from pathlib import Path
 from typing import Final
@@ -35,7 +36,7 @@ class SteadyClock:
             boot = _BOOT.read_text(encoding="ascii").strip()
             with contextlib.suppress(OSError, ValueError):
                 told, origin_s = self._path.read_text(encoding="ascii").split()
-                if told == boot:
+                if told == boot and math.isfinite(float(origin_s)):
                     self._origin_s = float(origin_s)
                     return
             # On a full disk each process has its own time, which is the same unless the clock is set meanwhile.

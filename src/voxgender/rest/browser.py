@@ -71,9 +71,10 @@ def refusal_of(method: str, headers: Mapping[bytes, bytes], *, is_for_this_machi
     if origin is None:
         return None
     told = origin.decode("latin-1")
-    # A proxy may ask by another name than it was asked by. No page can send that header without being asked for leave.
-    own = {host, headers.get(b"x-forwarded-host", b"").decode("latin-1").lower()}
-    return None if _netloc(told) in own else _another_site("origin", told)
+    # A proxy may ask by another name than it was asked by, and each of several adds one. No page can send that header
+    # without being asked for leave.
+    names = headers.get(b"x-forwarded-host", b"").decode("latin-1").lower().split(",")
+    return None if _netloc(told) in (host, *(name.strip() for name in names)) else _another_site("origin", told)
 
 
 def _another_site(header: str, told: str) -> CrossSiteError:

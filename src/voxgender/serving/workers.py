@@ -157,7 +157,8 @@ class Workers:
                 self._tell_of(process)
                 report = await self._last_report(reports, process)
                 self._answering.discard(process)
-        process.join()
+        # In a thread: one that waits for a dead disk does not end even if it is killed, and the others go on.
+        await asyncio.to_thread(process.join)
         forget_live(self._metrics, place)
         self._processes.discard(process)
         if not isinstance(report, VoxgenderError):
