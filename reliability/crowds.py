@@ -30,6 +30,8 @@ from serving import PATH, ServerProcess
 
 COMMAND = "python -m reliability.crowds --write"
 IDLE = 2000
+OTHERS = 20
+"""Clients that mean well, meanwhile."""
 IDLE_S = 120.0
 """Longer than the server waits, which is 75 s."""
 SLOW = 500
@@ -39,6 +41,8 @@ RESULTS = 2000
 RECEIVE_BYTES = 4096
 CALLS = 300
 MESSAGE_BYTES = 4 * 1024**2
+MOST_HELD_BYTES = 1000 * 1024**2
+"""Less than all of these messages, and more than the server's bound of 512 MiB by what may come between two looks."""
 SPARE_DESCRIPTORS = 300
 RECOVERY_S = 120.0
 """Time for a server to be as it was: it looks for memory to give back every 10 s."""
@@ -72,7 +76,7 @@ def idle(server: ServerProcess) -> Finding:
     with contextlib.ExitStack() as opened:
         began_s = time.monotonic()
         silent = [opened.enter_context(connected(server)) for _ in range(count)]
-        served = sum(is_well(server) for _ in range(20))
+        served = sum(is_well(server) for _ in range(OTHERS))
         most_bytes = memory_bytes(server)
         # The server closes them: they become readable without a byte.
         for connection in silent:
@@ -80,10 +84,11 @@ def idle(server: ServerProcess) -> Finding:
         closed = sum(connection.recv(1) == b"" for connection in silent)
         took_s = time.monotonic() - began_s
     _check(closed == count, f"{count - closed} connections were not closed")
+    _check(served == OTHERS, f"{OTHERS - served} of {OTHERS} other clients were not served")
     return Finding(
         "connections on which nothing is said",
         f"{count:,} at once",
-        f"{served} of 20 other clients were served meanwhile; all were closed by the server within {took_s:.0f} s; "
+        f"all of {OTHERS} other clients were served meanwhile; all were closed by the server within {took_s:.0f} s; "
         f"memory {_grown(before[0], most_bytes)} meanwhile, {_after(server, before)}",
         COMMAND,
     )
@@ -158,6 +163,8 @@ def half_messages(server: ServerProcess, path: str, name: str) -> Finding:
         most_bytes = memory_bytes(server, "VmHWM")
         served = is_well(server)
     _check(served, "nobody else was served")
+    _check(bool(hostile.ended), "no call was ended")
+    _check(most_bytes - before[0] < MOST_HELD_BYTES, f"memory {_grown(before[0], most_bytes)}")
     return Finding(
         f"gRPC {name} with a message of 4 MiB that never comes whole",
         f"{CALLS} at once",
