@@ -41,6 +41,11 @@ RESULTS = 2000
 RECEIVE_BYTES = 4096
 CALLS = 300
 MESSAGE_BYTES = 4 * 1024**2
+BODIES = 300
+BODY_BYTES = 1_000_000
+"""Of a body that claims ten times as many: less than a service gathers before it looks at them."""
+MOST_BODY_BYTES = 2 * BODY_BYTES
+"""What such a body may take up, the allocator's share and the connection among it."""
 MOST_HELD_BYTES = 1000 * 1024**2
 """Less than all of these messages, and more than the server's bound of 512 MiB by what may come between two looks."""
 SPARE_DESCRIPTORS = 300
@@ -61,7 +66,7 @@ def main() -> None:
         server = ServerProcess(Path(folder), extractors=0, grpc="on", **{"grpc-port": 0})
         try:
             _check(is_well(server), "the server does not serve")
-            for crowd in (idle, slow):
+            for crowd in (idle, slow, half_bodies):
                 tell(crowd(server), write)
             for path, name in ((STREAM, "streams"), (ONE_MESSAGE, "calls of one message")):
                 tell(half_messages(server, path, name), write)
@@ -150,6 +155,29 @@ def _drip_one(connection: socket.socket, rest: Iterator[int]) -> None:
             connection.recv(1)
         else:
             connection.send(bytes([byte]))
+
+
+def half_bodies(server: ServerProcess) -> Finding:
+    """Send a part of a large body on each of many connections, and no more."""
+    before = _state(server)
+    Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")  # proc(5): the peak is counted anew
+    item = GOOD.partition(b"[")[2][:-2]
+    part = (b'{"voiceprints": [' + b",".join([item] * (BODY_BYTES // len(item))))[:BODY_BYTES]
+    begun = head("POST", PATH, content_type="application/json", content_length=10 * BODY_BYTES) + part
+    with contextlib.ExitStack() as opened:
+        for _ in range(BODIES):
+            opened.enter_context(connected(server)).sendall(begun)
+        served = is_well(server)
+        most_bytes = memory_bytes(server, "VmHWM")
+    _check(served, "nobody else was served")
+    _check(most_bytes - before[0] < BODIES * MOST_BODY_BYTES, f"memory {_grown(before[0], most_bytes)}")
+    return Finding(
+        "REST bodies of which 1 MB comes and then no more",
+        f"{BODIES} at once",
+        f"memory {_grown(before[0], most_bytes)} at most; another client was served meanwhile; "
+        f"{_after(server, before)}",
+        COMMAND,
+    )
 
 
 def half_messages(server: ServerProcess, path: str, name: str) -> Finding:
