@@ -82,6 +82,7 @@ chaos: $(VENV)/.dev
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m reliability.fuzz --minutes 10 --write
 	$(BIN)/python -m reliability.contract --examples 40 --write
+	$(BIN)/python -m reliability.damaged_media --files 1000 --http 100 --write
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m reliability.soak --minutes 30 --write

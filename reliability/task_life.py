@@ -98,7 +98,6 @@ class Known:
         state: The one that was told last.
         body: What a poll told after its end.
         is_gone: Whether it has been deleted, or found to have expired.
-        is_deleted: Whether it has been deleted.
         name: Its Idempotency-Key; empty where it has none.
     """
 
@@ -112,7 +111,6 @@ class Known:
     state: str = "pending"
     body: dict[str, Any] | None = field(default=None, repr=False)
     is_gone: bool = False
-    is_deleted: bool = False
     name: str = ""
 
     @property
@@ -206,10 +204,8 @@ class TaskLife(RuleBasedStateMachine):
         sent_s = time.time()
         answer = self._client.delete(task.location)
         there = self._is_there(task, sent_s, time.time())
-        # What has expired may still be in the store, and can be deleted from it.
-        expected = (404,) if task.is_deleted else (204,) if there else (204, 404)
-        self._expect(answer, *expected)
-        task.is_gone = task.is_deleted = True
+        self._expect(answer, *{True: (204,), False: (404,), None: (204, 404)}[there])
+        task.is_gone = True
 
     @rule(path=st.sampled_from([PATH, MEDIA, EXTRACTION]), number=st.integers(0, 99))
     def ask_for_nothing(self, path: str, number: int) -> None:

@@ -3,8 +3,8 @@
     python -m reliability.damaged_media --files 1000 [--http 100] [--write]
 
 Each goes through the service's own process for media, with its bounds on time and memory; some go through a whole
-server over HTTP. A file that makes the process die, takes longer than two minutes or ends in an error that is no answer is
-kept in ``build/damaged_media``, and the command ends with an error that names it.
+server over HTTP. A file that makes the process die, takes longer than two minutes or ends in an error that is no
+answer is kept in ``build/damaged_media``, and the command ends with an error that names it.
 """
 
 from __future__ import annotations

@@ -95,6 +95,8 @@ def _refuse(constant: str) -> NoReturn:
 def seeds() -> Iterable[bytes]:
     """Return bodies in every spelling, good and nearly so, each with two choices of sizes."""
     yield json.dumps({"voiceprints": VALID, "more": [VALID[:1] * 5]}).encode() + b"\x03\x05"
+    for text in BROKEN:
+        yield json.dumps({"voiceprints": [text] * 5}).encode() + b"\x06\x06"
     for number, body in enumerate([*drawn(bodies(), 120), *drawn(mutated(), 120)]):
         yield body + bytes([number % 11, number // 11 % 11])
 

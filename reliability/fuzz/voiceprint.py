@@ -14,7 +14,7 @@ import ubjson
 from core.test_batch import told_at_once, told_one_by_one
 from reliability.fuzz.target import Target, drawn
 from rest.json_cases import SCORER, voiceprint_bytes
-from voiceprint_cases import SPECIAL_FLOAT32, content, encoded, items
+from voiceprint_cases import SPECIAL_FLOAT32, content, encoded, items, with_special_number
 from voxgender.core.batch import BatchReader
 from voxgender.core.errors import VoiceprintError
 from voxgender.core.voiceprint import MAX_DIMENSION, Voiceprint, decode_voiceprint, encode_voiceprint
@@ -24,6 +24,8 @@ _COUNT: Final = re.compile(rb"#([iUIlL])", re.DOTALL)
 _FORMS: Final = {b"i": ">b", b"U": ">B", b"I": ">h", b"l": ">i", b"L": ">q"}
 _MODEL: Final = re.compile("[!-~]{1,64}")
 _GOOD: Final = {item: told_one_by_one([item])[0] for item in (voiceprint_bytes(0), voiceprint_bytes(1))}
+_FLOAT: Final = re.compile(rb"(speech_length_sd|scaled).{4}", re.DOTALL)
+_ONE: Final = struct.pack(">f", 1.0)
 _LARGEST: Final = float(np.finfo(np.float32).max)
 
 
@@ -102,18 +104,25 @@ def oracle(data: bytes) -> tuple[str, bytes, str, bytes] | None:
 def check_blocks(data: bytes, knobs: bytes) -> None:
     """Raise where a block tells otherwise than its items one by one, for a new reader and for one that knows layouts.
 
-    The block holds the item, others of its length with one byte changed, and good ones.
+    The block holds the item, one with a byte changed, one with plain numbers in their place, and good ones. Of the
+    plain one a reader learns the layout, so that the item itself is read as a row.
     """
     changed = bytearray(data)
     if changed:
         changed[int.from_bytes(knobs[:2], "big") % len(changed)] ^= knobs[2] or 1
-    other = bytes(changed)
-    told = {**_GOOD, data: told_one_by_one([data])[0], other: told_one_by_one([other])[0]}
+    other, plain = bytes(changed), with_plain_numbers(data)
+    told = _GOOD | {item: told_one_by_one([item])[0] for item in {data, other, plain}}
     known = BatchReader(SCORER.frames)
-    for some, reader in (([data, other, *_GOOD, data], None), ([other, data, *_GOOD], known), ([data], known)):
+    for some, reader in (([plain, data, other, *_GOOD], None), ([other, data, *_GOOD], known), ([data], known)):
         expected, found = [told[item] for item in some], told_at_once(some, reader)
         if found != expected:
             raise AssertionError(f"{some!r} are read in a block as {found!r}, one by one as {expected!r}")
+
+
+def with_plain_numbers(data: bytes) -> bytes:
+    """Return an item with 1 for its length of speech, its scale and the last number of a vector of floats."""
+    plain = _FLOAT.sub(lambda found: found[1] + _ONE, data)
+    return plain[:-5] + _ONE + plain[-1:] if b"[$d#" in data else plain
 
 
 def check_writing(voiceprint: Voiceprint) -> None:
@@ -139,7 +148,8 @@ def seeds() -> Iterable[bytes]:
         members = ubjson.loadb(data, no_bytes=True)
         for counted in (True, False):
             yield ubjson.dumpb(members, container_count=counted, no_float32=counted) + bytes([0, 80 + number, 255])
-    for number, data in enumerate([*drawn(encoded(), 60), *drawn(items(), 120)]):
+    special = drawn(with_special_number(), 40)
+    for number, data in enumerate([*special, *drawn(encoded(), 40), *drawn(items(), 100)]):
         yield data + bytes([0, number % 256, 1 + number % 255])
 
 

@@ -60,6 +60,21 @@ def test_an_unknown_and_an_expired_task_are_not_found(engine: Engine) -> None:
     with_stores(engine, work)
 
 
+def test_to_forget_an_expired_task_deletes_it_and_finds_none(engine: Engine) -> None:
+    kept, expired = finished_task(engine, ttl_s=100), finished_task(engine, ttl_s=50)
+
+    async def work(store: Store) -> None:
+        await store.add(kept)
+        await store.add(expired)
+        engine.pass_time(75)
+        assert not await store.forget(expired.task_id, expired.technology)
+        assert (await store.usage()).tasks == 1
+        assert await store.forget(kept.task_id, kept.technology)
+        assert (await store.usage()).tasks == 0
+
+    with_stores(engine, work)
+
+
 def test_many_tasks_at_once_are_all_stored_and_counted(engine: Engine) -> None:
     tasks = [finished_task(engine, items) for items in range(1, 401)]
 

@@ -165,7 +165,8 @@ class Walk:
     async def forget(self, store: Store, number: int) -> None:
         if self._model.kept:
             task_id = list(self._model.kept)[number % len(self._model.kept)]
-            assert await store.forget(task_id, self._model.kept.pop(task_id).technology)
+            is_there = task_id not in self._model.expired()
+            assert await store.forget(task_id, self._model.kept.pop(task_id).technology) == is_there
 
     async def forget_expired(self, store: Store, _: int) -> None:
         expired = self._model.expired()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
 from reliability.damaged_media import __main__ as trial
 from reliability.damaged_media.damage import DAMAGES, damaged_files, whole_files
 
 from serving import ServerProcess
 
 FILES = 300
+
+pytestmark = pytest.mark.timeout(600)  # seconds on an idle machine
 
 
 def test_three_hundred_damaged_files_end_as_heard_or_refused_within_the_bounds(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ CASES = Path(__file__).with_name("fuzz_cases")
 RUNS = 200
 SEEDS = 12
 
+pytestmark = pytest.mark.timeout(600)  # seconds on an idle machine
+
 
 def target_of(module: str) -> Target:
     found: Target = importlib.import_module(f"reliability.fuzz.{module}").TARGET

@@ -124,19 +124,21 @@ async def end_job(connection: AsyncConnection, job: Job, state: TaskState, outco
 
 
 async def delete_task(connection: AsyncConnection, task_id: UUID, technology: Technology) -> bool:
-    """Delete a task and its job; return whether there was one."""
+    """Delete a task and its job; return whether there was one that had not expired."""
     find = "SELECT job_id FROM voxgender.task WHERE task_id = %s AND technology = %s"
     found = await (await connection.execute(find, [task_id, technology.value])).fetchone()
     if found is None:
         return False
     if found[0] is not None:
         await queue_on(connection).log_jobs([(queued_job(found[0]), "canceled", None)])
-    delete = "DELETE FROM voxgender.task WHERE task_id = %s RETURNING stored_bytes"
+    delete = """
+        DELETE FROM voxgender.task WHERE task_id = %s RETURNING stored_bytes, expires_s > extract(epoch FROM now())
+    """
     row = await (await connection.execute(delete, [task_id])).fetchone()
     if row is None:
         return False
     await count(connection, -1, -row[0])
-    return True
+    return bool(row[1])
 
 
 async def _end_task(

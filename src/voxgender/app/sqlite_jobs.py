@@ -110,15 +110,15 @@ def end_task(
     count(connection, 0, len(result))
 
 
-def delete_task(connection: sqlite3.Connection, task_id: UUID, technology: Technology) -> bool:
-    """Delete a task and its job; return whether there was one."""
-    delete = "DELETE FROM task WHERE task_id = ? AND technology = ? RETURNING stored_bytes"
+def delete_task(connection: sqlite3.Connection, task_id: UUID, technology: Technology, now_s: float) -> bool:
+    """Delete a task and its job; return whether there was one that had not expired."""
+    delete = "DELETE FROM task WHERE task_id = ? AND technology = ? RETURNING stored_bytes, expires_s"
     row = connection.execute(delete, (task_id.bytes, technology)).fetchone()
     if row is None:
         return False
     connection.execute("DELETE FROM job WHERE task_id = ?", (task_id.bytes,))
     count(connection, -1, -row[0])
-    return True
+    return bool(row[1] > now_s)
 
 
 def unfinished_query(task_ids: Collection[UUID]) -> tuple[str, tuple[Any, ...]]:

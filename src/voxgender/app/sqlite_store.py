@@ -244,7 +244,9 @@ class SqliteStore:
     async def forget(self, task_id: UUID, technology: Technology) -> bool:
         """Delete a task and its job."""
         self._has_deleted = True
-        return await self._write(lambda connection: delete_task(connection, task_id, technology), frees=True)
+        return await self._write(
+            lambda connection: delete_task(connection, task_id, technology, self._now_s()), frees=True
+        )
 
     async def claim(self, lost_expires_s: float) -> Job | None:
         """Return the job that has waited longest, which is the caller's now."""

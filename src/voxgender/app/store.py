@@ -132,7 +132,10 @@ class Store(Protocol):
         """
 
     async def forget(self, task_id: UUID, technology: Technology) -> bool:
-        """Delete a task, and its job with it, whatever its state; return whether there was one of that technology."""
+        """Delete a task, and its job with it, whatever its state; return whether there was one of that technology.
+
+        One that has expired is deleted, too, but was there no more.
+        """
 
     async def forget_expired(self) -> int:
         """Delete the tasks that have expired, give their space back, and return how many they were."""

@@ -60,13 +60,16 @@ def blank_false_claims(source: ByteSource) -> int:
     Raises:
         AudioError: There are too many boxes, tables or false claims for an honest file.
     """
-    false_claims = list(itertools.islice(_false_claims(source), _MOST_BLANKS + 1))
-    if len(false_claims) > _MOST_BLANKS:
-        raise AudioError("its index claims more than the file can hold; it is broken")
-    for position in false_claims:
-        source.blank(position, position + _TABLE_HEAD.size)
+    blanked = 0
+    # What is blanked may have held the head of the next box, so the file is looked at again as it is shown now.
+    while false_claims := list(itertools.islice(_false_claims(source), _MOST_BLANKS + 1)):
+        blanked += len(false_claims)
+        if blanked > _MOST_BLANKS:
+            raise AudioError("its index claims more than the file can hold; it is broken")
+        for position in false_claims:
+            source.blank(position, position + _TABLE_HEAD.size)
     source.seek(0)
-    return len(false_claims)
+    return blanked
 
 
 def _false_claims(source: ByteSource) -> Iterator[int]:

@@ -21,6 +21,12 @@ UNPACKED_PIECE_BYTES: Final = 256 * 1024
 MAX_GZIP_MEMBERS: Final = 1000
 """Most members of a packed body: each costs as much as unpacking some kilobytes."""
 
+MAX_GZIP_HEADER_BYTES: Final = 16 * 1024
+"""Longest header of a member; it may hold the name of a file and a comment."""
+
+_GZIP_BEGINS: Final = b"\x1f\x8b\x08"
+_GZIP_HEADER_BYTES: Final = 10
+_HEADER_CRC, _EXTRA, _NAME, _COMMENT, _RESERVED = 2, 4, 8, 16, 0xE0
 _GZIP_WINDOW_BITS: Final = 31  # zlib's number for a gzip header and the largest window
 
 
@@ -89,6 +95,8 @@ class _Unpacker:
 
     def __init__(self) -> None:
         self._member = isal_zlib.decompressobj(wbits=_GZIP_WINDOW_BITS)
+        # Of a member that begins; None once it is whole. The library misreads most that come in pieces.
+        self._header: bytes | None = b""
         self._has_begun = False
         self._members = 1
 
@@ -106,12 +114,18 @@ class _Unpacker:
                 if self._members > MAX_GZIP_MEMBERS:
                     reason = f"The body's gzip has more than {MAX_GZIP_MEMBERS} members; pack it in one."
                     raise RequestInvalidError(reason, "body")
-                self._member = isal_zlib.decompressobj(wbits=_GZIP_WINDOW_BITS)
+                self._member, self._header = isal_zlib.decompressobj(wbits=_GZIP_WINDOW_BITS), b""
             self._has_begun = True
+            if self._header is not None:
+                packed = self._header + packed
+                if not _has_whole_header(packed):
+                    self._header = packed
+                    return
+                self._header = None
             try:
                 piece = self._member.decompress(packed, UNPACKED_PIECE_BYTES)
             except IsalError:  # type: ignore[misc]  # the stubs take it for an instance
-                raise RequestInvalidError("The body is not gzip, as its content encoding says.", "body") from None
+                raise _no_gzip() from None
             packed = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
             if piece:
                 yield piece
@@ -124,3 +138,29 @@ class _Unpacker:
         """
         if self._has_begun and not self._member.eof:
             raise RequestInvalidError("The body's gzip ends too early.", "body")
+
+
+def _has_whole_header(data: bytes) -> bool:
+    """Return whether the header of a gzip member (RFC 1952, section 2.3) is there up to its end.
+
+    Raises:
+        RequestInvalidError: Where no header begins so, or it is too long.
+    """
+    flags = data[3] if len(data) > 3 else 0
+    if data[:3] != _GZIP_BEGINS[: len(data)] or flags & _RESERVED:
+        raise _no_gzip()
+    end = _GZIP_HEADER_BYTES
+    if flags & _EXTRA:
+        end += 2 + int.from_bytes(data[end : end + 2], "little")
+    for flag in (_NAME, _COMMENT):
+        if flags & flag and end:
+            end = data.find(b"\0", end) + 1
+    if end and flags & _HEADER_CRC:
+        end += 2
+    if not 0 < end <= len(data) and len(data) > MAX_GZIP_HEADER_BYTES:
+        raise RequestInvalidError(f"The header of the body's gzip has more than {MAX_GZIP_HEADER_BYTES} bytes.", "body")
+    return 0 < end <= len(data)
+
+
+def _no_gzip() -> RequestInvalidError:
+    return RequestInvalidError("The body is not gzip, as its content encoding says.", "body")
