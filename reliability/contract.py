@@ -4,7 +4,7 @@
 
 Schemathesis sends what the document allows and what it forbids, at each operation, alone and one after another, and
 applies all its checks to each answer. Three servers are tried: one that is open, one that demands keys, and one that is
-full, has little licence left and limits the rate, so that each row of the contract's error table is reached.
+full, has little licence left and limits the rate, so that each row of the contract's error table can be reached.
 """
 
 from __future__ import annotations
@@ -189,6 +189,8 @@ def main() -> None:
             outcomes.append(try_contract(Path(folder), server, asked.examples))
         print(f"{server}: {outcomes[-1]}", flush=True)
     failures = [failure for outcome in outcomes for failure in outcome.failures]
+    tried_fewer = [outcome.operations for outcome in outcomes if outcome.operations != OPERATIONS]
+    failures += [f"{operations} operations were tried, not {OPERATIONS}" for operations in tried_fewer]
     statuses = sum((outcome.statuses for outcome in outcomes), Counter[int]())
     answers = ", ".join(f"{number:,} of {status}" for status, number in sorted(statuses.items()))
     tried = f"{outcomes[0].operations} operations on {len(outcomes)} servers, {statuses.total():,} requests"

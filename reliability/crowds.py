@@ -30,6 +30,8 @@ from serving import PATH, ServerProcess
 
 COMMAND = "python -m reliability.crowds --write"
 IDLE = 2000
+OTHERS = 20
+"""Clients that mean well, meanwhile."""
 IDLE_S = 120.0
 """Longer than the server waits, which is 75 s."""
 SLOW = 500
@@ -39,6 +41,13 @@ RESULTS = 2000
 RECEIVE_BYTES = 4096
 CALLS = 300
 MESSAGE_BYTES = 4 * 1024**2
+BODIES = 300
+BODY_BYTES = 1_000_000
+"""Of a body that claims ten times as many: less than a service gathers before it looks at them."""
+MOST_BODY_BYTES = 2 * BODY_BYTES
+"""What such a body may take up, the allocator's share and the connection among it."""
+MOST_HELD_BYTES = 1000 * 1024**2
+"""Less than all of these messages, and more than the server's bound of 512 MiB by what may come between two looks."""
 SPARE_DESCRIPTORS = 300
 RECOVERY_S = 120.0
 """Time for a server to be as it was: it looks for memory to give back every 10 s."""
@@ -57,7 +66,7 @@ def main() -> None:
         server = ServerProcess(Path(folder), extractors=0, grpc="on", **{"grpc-port": 0})
         try:
             _check(is_well(server), "the server does not serve")
-            for crowd in (idle, slow):
+            for crowd in (idle, slow, half_bodies):
                 tell(crowd(server), write)
             for path, name in ((STREAM, "streams"), (ONE_MESSAGE, "calls of one message")):
                 tell(half_messages(server, path, name), write)
@@ -72,7 +81,7 @@ def idle(server: ServerProcess) -> Finding:
     with contextlib.ExitStack() as opened:
         began_s = time.monotonic()
         silent = [opened.enter_context(connected(server)) for _ in range(count)]
-        served = sum(is_well(server) for _ in range(20))
+        served = sum(is_well(server) for _ in range(OTHERS))
         most_bytes = memory_bytes(server)
         # The server closes them: they become readable without a byte.
         for connection in silent:
@@ -80,10 +89,11 @@ def idle(server: ServerProcess) -> Finding:
         closed = sum(connection.recv(1) == b"" for connection in silent)
         took_s = time.monotonic() - began_s
     _check(closed == count, f"{count - closed} connections were not closed")
+    _check(served == OTHERS, f"{OTHERS - served} of {OTHERS} other clients were not served")
     return Finding(
         "connections on which nothing is said",
         f"{count:,} at once",
-        f"{served} of 20 other clients were served meanwhile; all were closed by the server within {took_s:.0f} s; "
+        f"all of {OTHERS} other clients were served meanwhile; all were closed by the server within {took_s:.0f} s; "
         f"memory {_grown(before[0], most_bytes)} meanwhile, {_after(server, before)}",
         COMMAND,
     )
@@ -147,6 +157,29 @@ def _drip_one(connection: socket.socket, rest: Iterator[int]) -> None:
             connection.send(bytes([byte]))
 
 
+def half_bodies(server: ServerProcess) -> Finding:
+    """Send a part of a large body on each of many connections, and no more."""
+    before = _state(server)
+    Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")  # proc(5): the peak is counted anew
+    item = GOOD.partition(b"[")[2][:-2]
+    part = (b'{"voiceprints": [' + b",".join([item] * (BODY_BYTES // len(item))))[:BODY_BYTES]
+    begun = head("POST", PATH, content_type="application/json", content_length=10 * BODY_BYTES) + part
+    with contextlib.ExitStack() as opened:
+        for _ in range(BODIES):
+            opened.enter_context(connected(server)).sendall(begun)
+        served = is_well(server)
+        most_bytes = memory_bytes(server, "VmHWM")
+    _check(served, "nobody else was served")
+    _check(most_bytes - before[0] < BODIES * MOST_BODY_BYTES, f"memory {_grown(before[0], most_bytes)}")
+    return Finding(
+        "REST bodies of which 1 MB comes and then no more",
+        f"{BODIES} at once",
+        f"memory {_grown(before[0], most_bytes)} at most; another client was served meanwhile; "
+        f"{_after(server, before)}",
+        COMMAND,
+    )
+
+
 def half_messages(server: ServerProcess, path: str, name: str) -> Finding:
     """Begin a large message on each of many gRPC calls, and end none."""
     before = _state(server)
@@ -158,6 +191,8 @@ def half_messages(server: ServerProcess, path: str, name: str) -> Finding:
         most_bytes = memory_bytes(server, "VmHWM")
         served = is_well(server)
     _check(served, "nobody else was served")
+    _check(bool(hostile.ended), "no call was ended")
+    _check(most_bytes - before[0] < MOST_HELD_BYTES, f"memory {_grown(before[0], most_bytes)}")
     return Finding(
         f"gRPC {name} with a message of 4 MiB that never comes whole",
         f"{CALLS} at once",

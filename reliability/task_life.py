@@ -262,6 +262,7 @@ class TaskLife(RuleBasedStateMachine):
         self._live.kill()
         sending.join()
         self._start_again("killed while it took a request")
+        assert all(answer.status_code in (202, 403, 507) for answer in answers), answers[0].text
         if answers and answers[0].status_code == 202:
             before = self._take(answers[0], task, sent_s)
             self._submit(self._copy(before), before=before)

@@ -15,6 +15,8 @@ from reliability.kills.doors import AGAIN_S, GIVEN_UP, TIMEOUT_S, WORKER_LOST, D
 from reliability.kills.samples import MEDIA_SHARES, SHARES, Sample, lists, media
 from reliability.kills.snapshot import demand
 
+AWAY: Final = 503
+"""What is answered where the store is away, as it may be; no other fault of the service may be."""
 OPEN_TASKS: Final = 3
 """Most tasks of a client whose results it has not seen."""
 
@@ -66,7 +68,7 @@ class RestClient:
         known = self.account.tasks[task_id]
         headers = {"prefer": f"wait={wait_s}"} if wait_s else {}
         answer = self._http.get(f"{known.sample.path}/{task_id}", headers=headers)
-        if answer.status_code >= 500:
+        if answer.status_code == AWAY:
             return False
         if answer.status_code == 404 and known.may_expire:
             known.is_verified = True
@@ -104,7 +106,7 @@ class RestClient:
         answer = self._post(request.sample, request.name)
         if answer is None:
             return
-        if answer.status_code >= 500:
+        if answer.status_code == AWAY:
             self.account.lose()
             return
         demand(answer.status_code == 202, f"a request is answered by {answer.text:.300}")
@@ -139,7 +141,7 @@ class RestClient:
             self._named = None
             return
         answer = self._post(sample, name)
-        if answer is not None and answer.status_code < 500:
+        if answer is not None and answer.status_code != AWAY:
             location = answer.headers.get("location", "")
             demand(location.endswith(str(task_id)), f"a repeated request is answered by {answer.text:.200}")
             self.account.count("requests repeated")
@@ -153,7 +155,7 @@ class RestClient:
         except httpx.TransportError:
             time.sleep(AGAIN_S)
             return
-        if answer.status_code >= 500:
+        if answer.status_code == AWAY:
             return
         is_right = answer.status_code == 204 or (answer.status_code == 404 and (was_lost or known.may_expire))
         demand(is_right, f"the deletion of {task_id} is answered by {answer.text:.200}")

@@ -166,7 +166,7 @@ class PostgresTables:
     def _check_pages(self) -> None:
         binaries, parts = binary_folder(), urlsplit(self._url)
         if binaries is None or not (binaries / "pg_amcheck").exists():
-            return
+            raise FileNotFoundError("pg_amcheck, of PostgreSQL 14 or later, is not installed")
         where = ["--host", str(parts.hostname), "--port", str(parts.port), "--username", str(parts.username)]
         command = [str(binaries / "pg_amcheck"), *where, "--install-missing", "--heapallindexed"]
         done = subprocess.run(

@@ -99,12 +99,18 @@ class Door:
         self.kept.append((time.monotonic() + self.ttl_s + 1.0, location))
 
     async def read_metrics(self) -> Mapping[str, float]:
-        """Ask for the metrics and return :data:`TOLD` of them."""
+        """Ask for the metrics and return :data:`TOLD` of them.
+
+        Raises:
+            WrongAnswerError: Where one of them is not told.
+        """
         answer = await self.ask("GET", "/metrics", 200)
         sums: Counter[str] = Counter()
         for family in text_string_to_metric_families(answer.text):
             if family.name in TOLD:
                 sums[family.name] += sum(sample.value for sample in family.samples)  # type: ignore[assignment]
+        if missing := [name for name in TOLD if name not in sums]:
+            raise WrongAnswerError(f"the metrics do not tell {', '.join(missing)}")
         self.told = {name: float(sums[name]) for name in TOLD}
         return self.told
 

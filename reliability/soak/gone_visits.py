@@ -11,6 +11,7 @@ from benchmarks.serving.bodies import PATH, get
 from benchmarks.serving.client import HOST
 
 from reliability.soak.door import Door
+from reliability.soak.load import WrongAnswerError
 from reliability.soak.rest_visits import MEDIA
 
 BOUNDARY: Final = "boundary"
@@ -42,7 +43,7 @@ async def gone_while_reading(door: Door, _: Random) -> None:
     try:
         writer.write(get(location, authorization=f"Bearer {door.keys.plain}"))
         if not (await reader.read(1000)).startswith(b"HTTP/1.1 200"):
-            raise RuntimeError("a poll was not answered 200")
+            raise WrongAnswerError("a poll was not answered 200")
         writer.transport.abort()
     finally:
         writer.close()

@@ -95,7 +95,7 @@ async def _fails(door: Door, call: Any, code: grpc.StatusCode) -> None:
     except grpc.aio.AioRpcError as error:
         if error.code() is not code and not (error.details() or "").startswith(LOST):
             raise WrongAnswerError(f"a stream was refused as {error.code()}, not {code}: {error.details()}") from None
-        door.answers[f"gRPC {code.name}"] += 1
+        door.answers[f"gRPC {error.code().name}"] += 1
     else:
         raise WrongAnswerError(f"a stream that should have been refused as {code} was not")
 

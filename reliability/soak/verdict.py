@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from reliability.soak.figures import WARM_UP_SHARE, Growth, first_and_last, growth
+from reliability.soak.figures import WARM_UP_SHARE, Growth, first_and_last, growth, loaded
 from reliability.soak.trial import Record
+from reliability.soak.watch import PAUSE_S
 
 MAX_MORE_DESCRIPTORS: Final = 2
 """Files and sockets open at the end above those at the beginning, of all processes: one may just be looked at."""
@@ -26,6 +27,10 @@ MAX_STORE_LEFT_SHARE: Final = 0.25
 """Size of SQLite's file at the end, once all has expired, in parts of the largest; unless it is small."""
 SMALL_STORE_BYTES: Final = 16 * 1024**2
 """PostgreSQL gives back what is at a table's end only and uses the rest again; its own tables take some MiB."""
+
+
+MIN_SEEN_SHARE: Final = 0.1
+"""How many of the looks, one a second, must have told something: on a busy machine a look takes long."""
 
 
 def broken(record: Record) -> list[str]:
@@ -67,6 +72,8 @@ def _broken(record: Record) -> Iterator[str]:
         yield f"{len(record.left)} files are left over, such as {record.left[0]}"
     if record.plan.store == "sqlite":
         yield from _large_store(record)
+    if (seen := len(loaded(record))) < MIN_SEEN_SHARE * record.plan.seconds / PAUSE_S:
+        yield f"the service was looked at {seen} times alone"
     if is_judged(record):
         yield from _grown(record)
 

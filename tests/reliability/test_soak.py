@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from reliability.soak import ROOT
 from reliability.soak.figures import first_and_last, growth, latency
-from reliability.soak.load import Load, Times, drive
+from reliability.soak.load import Load, Times, WrongAnswerError, drive
 from reliability.soak.plot import plot
 from reliability.soak.report import findings
 from reliability.soak.schedule import Arrival, arrivals
@@ -81,6 +81,7 @@ def test_a_kind_that_takes_longer_and_longer_is_found_broken() -> None:
         ({"left": ["spool/a.media"]}, "1 files are left over, such as spool/a.media"),
         ({"logged": Counter({"error: request failed": 2})}, "the log says 2 times error: request failed"),
         ({"exit_code": 1}, "the exit code 1"),
+        ({"samples": []}, "the service was looked at 0 times alone"),
     ],
 )
 def test_whatever_is_left_or_wrong_is_found_broken_however_short_the_load(wrong: dict[str, object], words: str) -> None:
@@ -122,9 +123,18 @@ def test_a_visit_that_fails_is_counted_and_told_and_the_others_go_on() -> None:
     asyncio.run(drive(planned, {"wrong": wrong, "well": well}, load, 9))
     assert (load.errors, load.told) == (1, ["wrong at 0.0 s: ValueError: not this"])
     assert len(load.times["well"].took_s) == 1
-    late = Load()
-    asyncio.run(drive(planned[:1], {"wrong": wrong}, late, 0))
-    assert (late.errors, late.outlasted) == (0, 1)
+
+
+@pytest.mark.parametrize(("error", "is_counted"), [(WrongAnswerError("404"), False), (TimeoutError("60 s"), True)])
+def test_a_visit_that_took_longer_than_its_task_is_kept_may_get_a_wrong_answer_but_not_none(
+    error: Exception, is_counted: bool
+) -> None:
+    async def late(_: Random) -> None:
+        raise error
+
+    load = Load()
+    asyncio.run(drive([Arrival(0.0, "late", 1)], {"late": late}, load, 0))
+    assert (load.errors, load.outlasted) == (is_counted, not is_counted)
 
 
 def test_the_same_seed_plans_the_same_visits_at_the_rates_asked_for() -> None:

@@ -39,7 +39,7 @@ def test_a_file_that_another_program_has_locked_is_told_and_those_who_wait_are_a
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "LOOK_S", 0.5)
-    monkeypatch.setattr(readiness, "WRITE_S", 1.5)
+    monkeypatch.setattr(readiness, "WRITE_S", 5.0)
     with running_server(tmp_path, extractors=0) as client, ThreadPoolExecutor(1) as thread:
         location = client.post(PATH, json=NAMES).headers["location"]
         with closing(sqlite3.connect(tmp_path / "tasks.db", isolation_level=None)) as other:

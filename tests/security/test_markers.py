@@ -150,7 +150,8 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
         **{"log-level": "debug", "keys": "on", "extractors": 1, "grpc": "on", "grpc-port": 0, "max-voiceprints": 20},
         **{"max-file-bytes": 300_000, "otlp-endpoint": collector.url, "secrets-dir": folder / "secrets"},
     }
-    under = ("env", f"TMPDIR={folder / 'tmp'}", "prlimit", "--core=unlimited")
+    # As large as this account may have them, which is without a bound as a rule.
+    under = ("env", f"TMPDIR={folder / 'tmp'}", "sh", "-c", 'ulimit -S -c "$(ulimit -H -c)" && exec "$@"', "sh")
     server = ServerProcess(folder / "work", under=under, **flags)
     used = Used(server, folder, Marks(), set(), [], collector.bodies, [], [])
     try:
