@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import structlog
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from voxgender.app.ids import CORRELATION_ID, REQUEST_ID, new_id
 from voxgender.rest.browser import answer_headers
 from voxgender.rest.errors import detail, error_body
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Longest request line with headers, and most bytes between two pieces of a body or behind its last one."""
@@ -43,6 +46,7 @@ class Connection(HttpToolsProtocol):
     _is_in_head = True
     # Whether the head that the parser reads is one that has come already.
     _is_again = False
+    _under_way: RequestResponseCycle | None = None
     # Of the head under way, or since the last piece of the body.
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
@@ -60,6 +64,10 @@ class Connection(HttpToolsProtocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
+        # Uvicorn tells the last request alone, which may only have begun to wait for the one under way.
+        if self._under_way is not None and not self._under_way.response_complete:
+            self._under_way.disconnected = True
+            self._under_way.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         """Take what has arrived; close the connection of a client whose request line and headers do not end."""
@@ -175,6 +183,10 @@ class Connection(HttpToolsProtocol):
         self.parser = HttpRequestParser(self)
         self._is_again = True
         self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % framing)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._under_way = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _should_upgrade(self) -> bool:
         return False
