@@ -30,7 +30,7 @@ def connected(server: ServerProcess) -> socket.socket:
 def head(method: str, path: str, **headers: object) -> bytes:
     """A request line with headers; an underscore in a name stands for a hyphen."""
     lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-    return f"{method} {path} HTTP/1.1\r\nhost: x\r\n{lines}\r\n".encode()
+    return f"{method} {path} HTTP/1.1\r\nhost: localhost\r\n{lines}\r\n".encode()
 
 
 def submission(body: bytes = GOOD, kind: str = "application/json", path: str = PATH) -> bytes:
