@@ -122,3 +122,21 @@ def test_grpc_goes_through_the_same_port(proxy: tuple[int, Path]) -> None:
 def test_metrics_are_not_told_to_everybody(client: httpx.Client) -> None:
     assert client.get("/metrics").status_code == 404
     assert "nginx" in client.get("/metrics").text
+    for path in (
+        "/metrics%0a",
+        "/metrics%0d",
+        "/metrics%00",
+        "/metrics%20",
+        "/metrics/",
+        "/metrics?",
+        "/metrics;",
+        "//metrics",
+        "/.//metrics",
+        "/%6detrics",
+        "/x/..%2fmetrics",
+        "/metrics%23",
+        "/metrics%3f",
+    ):
+        answer = client.get(httpx.URL(client.base_url, raw_path=path.encode()))
+        assert answer.status_code in (400, 404), path
+        assert "voxgender_" not in answer.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -51,6 +52,33 @@ def test_a_repeat_is_answered_with_the_same_task_also_where_its_body_comes_packe
     assert task_of(client.post(PATH, content=gzip.compress(written), headers=packed)) == first
     assert task_of(client.post(PATH, json=ONE)) != first
     assert task_of(client.post(PATH, json=ONE, headers={"idempotency-key": "order 67"})) != first
+
+
+@pytest.mark.parametrize("is_first", [False, True])
+def test_a_repeated_recording_with_a_config_is_known_however_the_network_cuts_it(
+    client: httpx.Client, is_first: bool
+) -> None:
+    config = b'--x\r\ncontent-disposition: form-data; name="config"\r\n\r\n{"range_to": %d}\r\n'
+    file = b'--x\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\n%b\r\n' % bytes(700_000)
+    headers = {"idempotency-key": f"cut {is_first}", "content-type": "multipart/form-data; boundary=x"}
+
+    def answer_to(range_to: int, cut_bytes: int) -> httpx.Response:
+        told = config % range_to
+        body = (told + file if is_first else file + told) + b"--x--\r\n"
+
+        def pieces() -> Iterator[bytes]:
+            yield body[:cut_bytes]
+            time.sleep(0.1)  # or they would come as one
+            yield body[cut_bytes:]
+
+        return client.post(MEDIA, content=pieces(), headers={**headers, "content-length": str(len(body))})
+
+    first = task_of(answer_to(5, 0))
+    try:
+        assert [task_of(answer_to(5, cut)) for cut in (1000, 70_000, 300_000, 650_000)] == [first] * 4
+        assert answer_to(6, 0).status_code == 422
+    finally:
+        client.delete(f"{MEDIA}/{first}")
 
 
 @pytest.mark.parametrize(

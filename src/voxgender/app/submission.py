@@ -52,10 +52,15 @@ class NamedRequest:
             raise RequestValidationError(reason, LOCATION, "value.type")
         self._name = name.encode("ascii")
         self._came = hashlib.sha256(self._name + b"\n")
+        self._config = b""
 
     def take(self, piece: bytes | bytearray) -> None:
         """Take the next piece of what comes with it."""
         self._came.update(piece)
+
+    def take_config(self, config: bytes) -> None:
+        """Take a config; apart from the rest, because how much of a file is taken before it depends on the network."""
+        self._config = hashlib.sha256(config).digest()
 
     async def taking(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Take pieces on their way."""
@@ -71,7 +76,9 @@ class NamedRequest:
             technology: What is asked for.
         """
         name = hashlib.sha256(f"{owner}\n{technology}\n".encode("ascii") + self._name)
-        return Submission(name.digest()[:DIGEST_BYTES], self._came.digest()[:DIGEST_BYTES])
+        came = self._came.copy()
+        came.update(self._config)
+        return Submission(name.digest()[:DIGEST_BYTES], came.digest()[:DIGEST_BYTES])
 
 
 def earlier(submission: Submission, fingerprint: bytes, task_id: UUID) -> UUID:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import structlog
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from voxgender.app.ids import CORRELATION_ID, REQUEST_ID, new_id
 from voxgender.rest.browser import answer_headers
 from voxgender.rest.errors import detail, error_body
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Longest request line with headers, and most bytes between two pieces of a body or behind its last one."""
@@ -23,6 +27,9 @@ STALL_S = 30.0
 STALL_BYTES: Final = 64 * 1024
 """Of an answer that does not fit into the socket, a client must read so much, or all that is left, in ``STALL_S``."""
 
+_FRAMING: Final = (b"content-length", b"transfer-encoding")
+"""Headers that say where a body ends."""
+
 log = structlog.get_logger()
 
 
@@ -31,9 +38,15 @@ class Connection(HttpToolsProtocol):
 
     It also bounds what uvicorn's does not: the head of a request in length and time, what stands in a chunked body
     besides its pieces, the wait for the first request, and the wait for a client that does not read its answer.
+
+    A wish for another protocol (``Upgrade``) is passed over, as RFC 9110, section 7.8, allows; some clients of HTTP/2
+    ask for it with each request. Fields behind a chunked body are no headers (section 6.5.1) and are thrown away.
     """
 
     _is_in_head = True
+    # Whether the head that the parser reads is one that has come already.
+    _is_again = False
+    _under_way: RequestResponseCycle | None = None
     # Of the head under way, or since the last piece of the body.
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
@@ -51,6 +64,10 @@ class Connection(HttpToolsProtocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
+        # Uvicorn tells the last request alone, which may only have begun to wait for the one under way.
+        if self._under_way is not None and not self._under_way.response_complete:
+            self._under_way.disconnected = True
+            self._under_way.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         """Take what has arrived; close the connection of a client whose request line and headers do not end."""
@@ -64,11 +81,25 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin with a request's head."""
-        self._begin_head_timer()
-        super().on_message_begin()
+        if not self._is_again:
+            self._begin_head_timer()
+            super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of a request's path and query."""
+        if not self._is_again:
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; not what a chunked body brings behind it."""
+        if self._is_in_head and not self._is_again:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Begin with a request's body."""
+        if self._is_again:
+            self._is_again = False
+            return
         self._is_in_head, self._head_bytes = False, 0
         if self._head_timer is not None:
             self._head_timer.cancel()
@@ -91,6 +122,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Begin to wait for the next request, of which nothing needs to come yet."""
+        if self.parser.should_upgrade():
+            return  # the parser has not read the body
         super().on_message_complete()
         self._is_in_head, self._head_bytes = True, 0
 
@@ -123,12 +156,40 @@ class Connection(HttpToolsProtocol):
         if self._is_in_head:
             self._begin_head_timer()
         self._head_bytes += len(data)
-        super().data_received(data)
+        self._parse(data)
         if self._head_bytes >= MAX_HEAD_BYTES and not self.transport.is_closing():
             what = (
                 "Request line and headers are" if self._is_in_head else "What stands in the body besides its pieces is"
             )
             self.send_400_response(f"{what} longer than {MAX_HEAD_BYTES} bytes.")
+
+    def _parse(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        left = memoryview(data)
+        try:
+            while left:
+                try:
+                    self.parser.feed_data(left)
+                    break
+                except HttpParserUpgrade as upgrade:
+                    left = left[upgrade.args[0] :]
+                    self._pass_over_upgrade()
+        except HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _pass_over_upgrade(self) -> None:
+        """Go on with the body: the parser would leave it to another protocol, and take what comes next for a head."""
+        framing = b"".join(b"%b: %b\r\n" % header for header in self.headers if header[0] in _FRAMING)
+        self.parser = HttpRequestParser(self)
+        self._is_again = True
+        self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % framing)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._under_way = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _should_upgrade(self) -> bool:
+        return False
 
     def _begin_head_timer(self) -> None:
         if self._head_timer is None:

@@ -78,7 +78,7 @@ def media_router(technology: Technology, tag: str, query: type[MediaQuery], mode
         asked_media(request, None, query, service.decision)  # what is wrong in the query need not wait for the file
         upload, config = await read_media(request, service, named)
         if named is not None and config is not None:
-            named.take(config)
+            named.take_config(config)
         try:
             options, decision = asked_media(request, config, query, service.decision)
         except BaseException:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 from pydantic import BaseModel, Field
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from voxgender.app.admission import Permit
@@ -178,7 +180,8 @@ async def poll_task(request: Request, technology: Technology, *, in_part: bool =
     task_id = _parse_task_id(request.path_params["task_id"])
     part = read_query(request, ResultsQuery) if in_part and request.scope["query_string"] else ResultsQuery()
     wait_s = asked_wait_s(request)
-    task = await service_of(request).task(task_id, technology, wait_s or 0.0, permit)
+    asked = service_of(request).task(task_id, technology, wait_s or 0.0, permit)
+    task = await (_while_there(request, asked) if wait_s else asked)
     headers = window_headers(permit)
     if wait_s is not None:
         headers["preference-applied"] = f"wait={wait_s:g}"
@@ -194,6 +197,33 @@ async def delete_task(request: Request, technology: Technology) -> Response:
     permit = await admit(request, f"delete {technology}")
     await service_of(request).forget(_parse_task_id(request.path_params["task_id"]), technology, permit)
     return Response(None, 204, headers=window_headers(permit))
+
+
+async def _while_there(request: Request, asked: Coroutine[Any, Any, Task]) -> Task:
+    """Return what is asked for, unless its client goes: nobody may leave behind more waiting than it has connections.
+
+    Raises:
+        ClientDisconnect: Where it has gone.
+    """
+    asking, leaving = asyncio.create_task(asked), asyncio.create_task(_until_gone(request))
+    try:
+        await asyncio.wait([asking, leaving], return_when=asyncio.FIRST_COMPLETED)
+        if not asking.done():
+            raise ClientDisconnect
+        return asking.result()
+    finally:
+        asking.cancel()
+        leaving.cancel()
+        await asyncio.wait([asking, leaving])
+
+
+async def _until_gone(request: Request) -> None:
+    """Return once the client has gone; never where it sends a body, which nobody reads."""
+    message = await request.receive()
+    if message.get("more_body", False):
+        await asyncio.Event().wait()
+    while message["type"] != "http.disconnect":
+        message = await request.receive()
 
 
 def _parse_task_id(text: str) -> UUID:
