@@ -13,9 +13,9 @@ from recordings import call
 from serving import PATH, ServerProcess, voiceprint_text
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def browser() -> Iterator[playwright.Browser]:
-    """A headless Chromium."""
+    """A headless Chromium, gone after its test: as long as its driver is there, no other test can use asyncio."""
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("the Debian package chromium is not installed")

@@ -36,7 +36,7 @@ TABLE: Final[Mapping[str, StatusCode]] = {
     "body.too-large": _INVALID,
     "request.unparsable": _INVALID,
     "request.validation-error": _INVALID,
-    "request.cross-site": StatusCode.PERMISSION_DENIED,
+    "request.cross-site": StatusCode.FAILED_PRECONDITION,
     "task.not-found": StatusCode.NOT_FOUND,
     "task.ended": StatusCode.INTERNAL,
     "task.limit-exceeded": _EXHAUSTED,
