@@ -51,6 +51,12 @@ def execute(url: str, *statements: str) -> list[tuple[Any, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
+async def asked_again_and_again(store: Store) -> None:
+    """Ask until it refuses: on a connection that is there, a process of a killed server answers until it notices."""
+    while True:
+        await store.usage()
+
+
 async def works_again(store: Store) -> None:
     """Wait until a store that was cut off from its server works."""
     deadline_s = time.monotonic() + 20
@@ -317,10 +323,8 @@ def test_a_password_is_not_told_while_the_server_is_gone_and_comes_back(
     async def work(store: Store) -> None:
         postgres_server.kill()
         try:
-            # A process of the server answers on a connection that it has until it finds that the server is gone.
             with pytest.raises(StoreUnavailableError) as refusal:
-                while True:
-                    await store.usage()
+                await asked_again_and_again(store)
         finally:
             postgres_server.start()
         assert SECRET not in str(refusal.value)
