@@ -76,6 +76,18 @@ def test_each_caller_has_a_window_for_each_operation(tmp_path: Path, is_shared: 
         assert asyncio.run(run()) == [5, 5, 5]
 
 
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_the_addresses_of_one_network_of_ipv6_have_one_window(tmp_path: Path, is_shared: bool) -> None:
+    async def run() -> None:
+        inside = [f"2001:db8:0:7:{host:x}::1" for host in range(20)]
+        assert sum([await admitted(admission, 1, address) for address in inside]) == 5
+        assert await admitted(admission, 9, "2001:db8:0:8::1") == 5
+        assert await admitted(admission, 4, "192.0.2.1") + await admitted(admission, 4, "::ffff:192.0.2.1") == 5
+
+    with admissions(tmp_path / "rates" if is_shared else None, 1) as (admission,):
+        asyncio.run(run())
+
+
 def test_those_that_share_windows_let_in_the_limit_together(tmp_path: Path) -> None:
     with admissions(tmp_path / "rates") as (one, other):
         assert [asyncio.run(admitted(admission, 3)) for admission in (one, other, one)] == [3, 2, 0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import ipaddress
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -121,6 +122,7 @@ class Admission:
             KeyRefusedError: Where a key is demanded, and the caller's opens nothing.
             RateLimitError: Where the caller has used up its requests, or was refused too often.
         """
+        address = counted_as(address)
         try:
             held = await self.keys.key_of(key)
         except KeyRefusedError:
@@ -215,6 +217,25 @@ def _exceeded(rate: limits.RateLimitItem, reset_s: float) -> RateLimitError:
         reset_s=math.ceil(reset_s),
         retry_after_s=max(1, math.ceil(reset_s - time.time())),
     )
+
+
+@functools.lru_cache(1024)
+def counted_as(address: str) -> str:
+    """Return as what an address is counted: itself, and of IPv6 its network of 64 bits.
+
+    One line of a network has so many addresses of IPv6 at least (RFC 6177), and may send each request from another one.
+
+    Example:
+        >>> [counted_as(address) for address in ("192.0.2.1", "2001:db8::1:2:3:4", "::ffff:192.0.2.1", "")]
+        ['192.0.2.1', '2001:db8::/64', '192.0.2.1', '']
+    """
+    if ":" not in address:
+        return address
+    try:
+        whole = ipaddress.IPv6Address(address)
+    except ValueError:
+        return address
+    return str(whole.ipv4_mapped or ipaddress.IPv6Network((int(whole), 64), strict=False))
 
 
 @functools.cache
