@@ -8,8 +8,6 @@ import json
 import os
 import socket
 import struct
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -63,14 +61,6 @@ def is_well(server: ServerProcess) -> bool:
         accepted = client.post(PATH, content=GOOD, headers=headers)
         return accepted.status_code == 202 and client.get(accepted.headers["location"]).status_code == 200
     return False
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    """Return once something is so."""
-    until_s = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < until_s
-        time.sleep(0.05)
 
 
 def descriptors(server: ServerProcess) -> int:

@@ -120,6 +120,14 @@ class ServerProcess:
         return self.process.wait(START_S)
 
 
+def wait_for(is_so: Callable[[], bool]) -> None:
+    """Return once something is so."""
+    deadline = time.monotonic() + START_S
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def wait_until_ready(client: httpx.Client) -> None:
     """Return once the server says that it is ready."""
     deadline = time.monotonic() + START_S

@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
 from contextlib import closing
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving import PATH, START_S, ServerProcess, voiceprint_text
+from serving import PATH, ServerProcess, voiceprint_text, wait_for
 
 COMPILER = shutil.which("cc")
 HOUR_S, DAY_S = 3600, 86_400
@@ -70,13 +69,6 @@ class OtherTime:
 
     def close(self) -> None:
         assert self._server.stop() == 0
-
-
-def wait_for(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + START_S
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_no_result_ends_early_not_even_over_a_restart(tmp_path: Path, library: Path) -> None:

@@ -7,8 +7,7 @@ import os
 import shutil
 import signal
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import httpx
 import pytest
 
 from recordings import recording, voice
-from serving import PATH, ServerProcess, voiceprint_text
+from serving import PATH, ServerProcess, voiceprint_text, wait_for
 from small_disks import SmallDisk, under_small_disks
 
 GENDER = "/api/technology/gender-identification"
@@ -90,13 +89,6 @@ def accepted(answer: httpx.Response) -> str:
     assert answer.status_code == 202, answer.text
     location: str = answer.headers["location"]
     return location
-
-
-def wait_for(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_a_full_disk_of_the_store_refuses_what_is_new_and_keeps_what_is_there(service: Service, tmp_path: Path) -> None:

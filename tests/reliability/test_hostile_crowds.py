@@ -22,10 +22,9 @@ from hostile import (
     memory_bytes,
     reset,
     submission,
-    wait_until,
 )
 from rpc.stubs import of_voiceprints, stubs_of
-from serving import PATH, ServerProcess, voiceprint_text
+from serving import PATH, ServerProcess, voiceprint_text, wait_for
 from voxgender.core.base64 import decode_base64
 
 CLIENTS = 100
@@ -83,11 +82,11 @@ def test_crowds_of_slow_clients_of_every_kind_keep_nobody_else_from_being_served
         crowd(server, CLIENTS, head("GET", many.headers["location"]), receive_bytes=4096),
         crowd(server, CLIENTS, b""),
     ):
-        wait_until(lambda: descriptors(server) >= open_before + 5 * CLIENTS)
+        wait_for(lambda: descriptors(server) >= open_before + 5 * CLIENTS)
         assert all(is_well(server) for _ in range(10))
         assert memory_bytes(server) - memory_before < 5 * CLIENTS * 500_000
-    wait_until(lambda: descriptors(server) <= open_before + 1)
-    wait_until(lambda: media(server) == 0)
+    wait_for(lambda: descriptors(server) <= open_before + 1)
+    wait_for(lambda: media(server) == 0)
     assert is_well(server)
 
 
@@ -109,7 +108,7 @@ def test_a_connection_may_be_reset_at_any_byte_of_its_request(server: ServerProc
         connection = connected(server)
         connection.sendall(request_bytes[:size])
         reset(connection)
-    wait_until(lambda: descriptors(server) <= open_before + 1)
+    wait_for(lambda: descriptors(server) <= open_before + 1)
     assert is_well(server)
     assert errors(server) == []
     # A whole request may have been taken, nothing of one that broke off.
@@ -121,14 +120,14 @@ def test_without_descriptors_new_connections_are_refused_old_ones_served_and_all
 ) -> None:
     server = few_files
     assert is_well(server)
-    wait_until(lambda: descriptors(server) < FEW_FILES - 30)
+    wait_for(lambda: descriptors(server) < FEW_FILES - 30)
     told_before, open_before = server.log_path.read_bytes().count(b"\n"), descriptors(server)
     with contextlib.ExitStack() as opened:
         old = opened.enter_context(connected(server))
         assert asked(old, head("GET", "/livez"))[0] == 200
         for _ in range(2 * FEW_FILES):
             opened.enter_context(connected(server))
-        wait_until(lambda: descriptors(server) == FEW_FILES)
+        wait_for(lambda: descriptors(server) == FEW_FILES)
         assert not is_well(server)  # for that a connection is needed
         began_s = cpu_s(server)
         time.sleep(1)
@@ -137,8 +136,8 @@ def test_without_descriptors_new_connections_are_refused_old_ones_served_and_all
             assert asked(old, submission())[0] == 202
         status, told = asked(old, submission(UPLOAD, MULTIPART, MEDIA_PATH))
         assert (status, b"The service cannot take requests now." in told) == (503, True)
-    wait_until(lambda: is_well(server))
-    wait_until(lambda: descriptors(server) <= open_before + 1)
+    wait_for(lambda: is_well(server))
+    wait_for(lambda: descriptors(server) <= open_before + 1)
     with stubs_of(server) as stubs:
         assert len(stubs.identify(of_voiceprints([decode_base64(voiceprint_text())]))) == 1
     with connected(server) as connection:
@@ -155,8 +154,8 @@ def test_grpc_s_connections_may_take_all_descriptors_and_give_them_back(few_file
         assert asked(old, head("GET", "/livez"))[0] == 200
         for _ in range(2 * FEW_FILES):
             opened.enter_context(socket.create_connection((host, int(port)), timeout=30))
-        wait_until(lambda: descriptors(server) >= FEW_FILES)
+        wait_for(lambda: descriptors(server) >= FEW_FILES)
         assert asked(old, submission())[0] == 202
-    wait_until(lambda: is_well(server))
+    wait_for(lambda: is_well(server))
     with stubs_of(server) as stubs:
         assert len(stubs.identify(of_voiceprints([decode_base64(voiceprint_text())]))) == 1

@@ -6,15 +6,14 @@ import json
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
-from serving import PATH, ServerProcess, voiceprint_text
+from serving import PATH, ServerProcess, voiceprint_text, wait_for
 
 WAIT_S = 120.0
 IMPATIENT = """
@@ -40,13 +39,6 @@ def entries(server: ServerProcess, event: str) -> list[dict[str, object]]:
     lines = server.log_path.read_bytes().splitlines(keepends=True)
     told = [json.loads(line) for line in lines if line.endswith(b"\n")]
     return [entry for entry in told if entry["event"] == event]
-
-
-def wait_for(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_a_hung_worker_is_killed_so_that_its_clients_are_told_and_another_one_answers(server: ServerProcess) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import httpx
 import numpy as np
 
 from recordings import recording
-from serving import PATH, ServerProcess, running_server, voiceprint_text
+from serving import PATH, ServerProcess, running_server, voiceprint_text, wait_for
 
 GENDER = "/api/technology/gender-identification"
 WAIT_S = 120.0
@@ -25,13 +23,6 @@ FULL = {"type": "storage.capacity-exceeded", "message": "Storage capacity exceed
 
 def post(client: httpx.Client, items: int) -> httpx.Response:
     return client.post(PATH, json={"voiceprints": [voiceprint_text()] * items})
-
-
-def wait_for(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_a_store_is_filled_to_the_last_byte_and_has_room_again_by_deletion_and_by_expiry(tmp_path: Path) -> None:

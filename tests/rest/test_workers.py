@@ -14,9 +14,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -26,7 +25,7 @@ import httpx
 import pytest
 import structlog
 
-from serving import PATH, START_S, ServerProcess, voiceprint_text
+from serving import PATH, START_S, ServerProcess, voiceprint_text, wait_for
 from voxgender.app.settings import load_settings
 from voxgender.core.errors import VoxgenderError
 from voxgender.serving.workers import Workers
@@ -55,13 +54,6 @@ def entries(server: ServerProcess, event: str) -> list[dict[str, object]]:
     lines = server.log_path.read_bytes().splitlines(keepends=True)
     told = [json.loads(line) for line in lines if line.startswith(b"{") and line.endswith(b"\n")]
     return [entry for entry in told if entry["event"] == event]
-
-
-def wait_for(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + START_S
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def workers(server: ServerProcess, started: int) -> set[int]:

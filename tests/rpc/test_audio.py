@@ -24,8 +24,8 @@ from phonexia.grpc.technologies.speaker_identification.v1.speaker_identification
 
 from recordings import recording, voice
 from rpc.stubs import Stubs, extract_messages, identify_messages, refused, seconds, stubs_of
-from rpc.traces import left_over, wait_for
-from serving import ServerProcess, voiceprint_text
+from rpc.traces import left_over
+from serving import ServerProcess, voiceprint_text, wait_for
 from voxgender.core.base64 import decode_base64
 from voxgender.core.voiceprint import decode_voiceprint
 

@@ -14,8 +14,7 @@ from phonexia.grpc.common.licensing_pb2 import LicensingInfoRequest
 
 from recordings import recording, voice
 from rpc.stubs import OPTIONS, Endless, Stubs, extract_messages, of_voiceprints, paused, refused
-from rpc.traces import wait_for
-from serving import voiceprint_text
+from serving import voiceprint_text, wait_for
 from voxgender.app.service import Service
 from voxgender.app.settings import load_settings
 from voxgender.core.base64 import decode_base64

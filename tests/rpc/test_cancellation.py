@@ -16,8 +16,8 @@ from phonexia.grpc.common.core_pb2 import RawAudioConfig
 
 from recordings import recording, voice
 from rpc.stubs import Endless, Stubs, extract_messages, identify_messages, of_voiceprints, seconds, stubs_of
-from rpc.traces import entries, left_over, media, wait_for
-from serving import ServerProcess, voiceprint_text
+from rpc.traces import entries, left_over, media
+from serving import ServerProcess, voiceprint_text, wait_for
 from voxgender.core.base64 import decode_base64
 
 VOICEPRINT = decode_base64(voiceprint_text())

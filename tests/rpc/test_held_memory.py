@@ -16,8 +16,7 @@ from phonexia.grpc.common.licensing_pb2 import LicensingInfoRequest
 
 from rpc.half_messages import HalfMessages
 from rpc.stubs import OPTIONS, Endless, Stubs, of_voiceprints, refused
-from rpc.traces import wait_for
-from serving import voiceprint_text
+from serving import voiceprint_text, wait_for
 from voxgender.app.process_memory import used_bytes
 from voxgender.app.service import Service
 from voxgender.app.settings import load_settings

@@ -18,8 +18,8 @@ from phonexia.grpc.technologies.speaker_identification.v1.speaker_identification
 
 from recordings import voice
 from rpc.stubs import Stubs, extract_messages, identify_messages, refused, seconds, stubs_of
-from rpc.traces import left_over, wait_for
-from serving import ServerProcess
+from rpc.traces import left_over
+from serving import ServerProcess, wait_for
 
 SUBTYPES = {
     RawAudioConfig.PCM16: "PCM_16",

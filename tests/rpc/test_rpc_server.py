@@ -20,8 +20,8 @@ from phonexia.grpc.common.status_pb2 import GetStatusRequest
 
 from recordings import recording, voice
 from rpc.stubs import identify_messages, of_voiceprints, paused, refused, seconds, stubs_of
-from rpc.traces import entries, left_over, media, wait_for
-from serving import START_S, ServerProcess, voiceprint_text
+from rpc.traces import entries, left_over, media
+from serving import START_S, ServerProcess, voiceprint_text, wait_for
 from voxgender.app.service import Service
 from voxgender.app.settings import load_settings
 from voxgender.core.base64 import decode_base64

@@ -16,8 +16,8 @@ from phonexia.grpc.technologies.gender_identification.v1.gender_identification_p
 
 from recordings import recording, voice
 from rpc.stubs import OPTIONS, Endless, identify_messages, of_voiceprints, stubs_of
-from rpc.traces import left_over, wait_for
-from serving import ServerProcess, voiceprint_text
+from rpc.traces import left_over
+from serving import ServerProcess, voiceprint_text, wait_for
 from voxgender.core.base64 import decode_base64
 from voxgender.rpc.open_streams import MAX_STREAMS_OF_ONE
 

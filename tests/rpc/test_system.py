@@ -20,8 +20,8 @@ from phonexia.grpc.technologies.speaker_identification.v1.speaker_identification
 
 from recordings import recording, voice
 from rpc.stubs import Stubs, extract_messages, identify_messages, of_voiceprints, refused, stubs_of
-from rpc.traces import entries, wait_for
-from serving import ServerProcess, voiceprint_text
+from rpc.traces import entries
+from serving import ServerProcess, voiceprint_text, wait_for
 from voxgender import __version__
 from voxgender.core.base64 import decode_base64
 

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
-from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-from serving import START_S, ServerProcess
-
-
-def wait_for(is_so: Callable[[], bool]) -> None:
-    """Return once something is so."""
-    until_s = time.monotonic() + START_S
-    while not is_so():
-        assert time.monotonic() < until_s
-        time.sleep(0.02)
+from serving import ServerProcess
 
 
 def media(server: ServerProcess) -> list[str]:
