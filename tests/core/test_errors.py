@@ -8,6 +8,7 @@ from voxgender.core import errors
 from voxgender.core.errors import (
     Base64Error,
     BodyTooLargeError,
+    CrossSiteError,
     InputError,
     MediaTooLargeError,
     RateLimitError,
@@ -51,6 +52,11 @@ def test_a_too_large_file_is_told_with_its_size_and_the_limit() -> None:
 def test_an_invalid_request_tells_where() -> None:
     error = RequestInvalidError("no UUID", "path", "task_id")
     assert (str(error), error.location) == ("no UUID", ("path", "task_id"))
+
+
+def test_a_request_of_another_site_s_page_tells_which_header_says_so() -> None:
+    error = CrossSiteError("of another site", "origin")
+    assert (str(error), error.location) == ("of another site", ("header", "origin"))
 
 
 def test_a_wrong_value_tells_where_why_and_with_what_numbers() -> None:
