@@ -21,13 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from reliability import ROOT
+from reliability.contract_hooks import STATUSES_FILE
 from reliability.finding import Finding, tell
-
-ROOT: Final = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-
-from reliability.contract_hooks import STATUSES_FILE  # noqa: E402
-from serving import ServerProcess  # noqa: E402
+from serving import ServerProcess
 
 OPERATIONS: Final = 14
 """Operations of the document; a trial that reaches fewer has tried less than it says."""

@@ -13,18 +13,14 @@ import contextlib
 import resource
 import selectors
 import socket
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from reliability.finding import Finding, tell
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-
 from hostile import GOOD, connected, descriptors, head, is_well, memory_bytes, submission
+from reliability.finding import Finding, tell
 from rpc.half_messages import HalfMessages
 from serving import PATH, ServerProcess
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "reliability.md"
+from reliability import ROOT
+
+PAGE: Final = ROOT / "docs" / "reliability.md"
 BEGIN: Final = "<!-- findings: each row is written by its command, with --write -->"
 END: Final = "<!-- end of findings -->"
 

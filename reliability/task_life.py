@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 import threading
 import time
@@ -35,16 +34,11 @@ from hypothesis.stateful import (
 )
 
 import voxgender
-from reliability.finding import Finding, tell
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-
 from metrics_page import samples_of, total
 from recordings import recording, voice
-from serving import PATH, ServerProcess, voiceprint_text
+from reliability.finding import Finding, tell
+from serving import EXTRACTION, GENDER, PATH, ServerProcess, voiceprint_text
 
-MEDIA: Final = "/api/technology/gender-identification"
-EXTRACTION: Final = "/api/technology/speaker-identification-voiceprint-extraction"
 MAX_VOICEPRINTS: Final = 6
 MAX_RESTARTS: Final = 2
 """Restarts of one walk; each takes more than a second."""
@@ -161,7 +155,7 @@ class TaskLife(RuleBasedStateMachine):
         """A list of voiceprints is taken, unless the store or the licence has no room for it."""
         self._submit(self._voiceprints(which, is_named))
 
-    @rule(kind=st.sampled_from(sorted(FILES)), path=st.sampled_from([MEDIA, EXTRACTION]), is_named=st.booleans())
+    @rule(kind=st.sampled_from(sorted(FILES)), path=st.sampled_from([GENDER, EXTRACTION]), is_named=st.booleans())
     def submit_recording(self, kind: str, path: str, is_named: bool) -> None:
         """A file is taken whatever it is, unless the store has no room."""
         self._submit(self._recording(kind, path, is_named))
@@ -207,7 +201,7 @@ class TaskLife(RuleBasedStateMachine):
         self._expect(answer, *{True: (204,), False: (404,), None: (204, 404)}[there])
         task.is_gone = True
 
-    @rule(path=st.sampled_from([PATH, MEDIA, EXTRACTION]), number=st.integers(0, 99))
+    @rule(path=st.sampled_from([PATH, GENDER, EXTRACTION]), number=st.integers(0, 99))
     def ask_for_nothing(self, path: str, number: int) -> None:
         """There is no task that was not started, and none under another technology's path."""
         self._expect(self._client.get(f"{path}/{uuid.uuid4()}"), 404)
@@ -245,7 +239,7 @@ class TaskLife(RuleBasedStateMachine):
     )
     def kill_while_sending(self, which: list[int], kind: str, ms: int) -> None:
         """A named request whose answer is lost may be sent again: there is one task of it, and one charge."""
-        task = self._recording(kind, MEDIA, True) if kind else self._voiceprints(which, True)
+        task = self._recording(kind, GENDER, True) if kind else self._voiceprints(which, True)
         answers: list[httpx.Response] = []
         url = self._client.base_url.join(task.path)
 
@@ -452,10 +446,10 @@ def _name(is_named: bool) -> dict[str, str]:
 
 def _expected_of_media() -> dict[str, dict[str, object]]:
     """Return what the library says of the files, in the words of each technology."""
-    told_of: dict[str, dict[str, object]] = {MEDIA: {}, EXTRACTION: {}}
+    told_of: dict[str, dict[str, object]] = {GENDER: {}, EXTRACTION: {}}
     for kind in ("male", "female"):
         (result,) = voxgender.identify(FILES[kind])
-        told_of[MEDIA][kind] = {"channels": [{"channel_number": 0, **result.as_dict()}]}
+        told_of[GENDER][kind] = {"channels": [{"channel_number": 0, **result.as_dict()}]}
         told_of[EXTRACTION][kind] = ...
     return told_of
 

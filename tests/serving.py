@@ -26,6 +26,8 @@ from voxgender.serving.listener import bind
 from voxgender.serving.server import Server
 
 PATH = "/api/technology/gender-identification-voiceprints"
+GENDER = "/api/technology/gender-identification"
+EXTRACTION = "/api/technology/speaker-identification-voiceprint-extraction"
 START_S = 90.0
 
 
@@ -106,6 +108,12 @@ class ServerProcess:
                     return dict(entry)
             time.sleep(0.05)
         raise AssertionError(f"the server did not start: {self.log_path.read_text()}")
+
+    def entries(self, event: str | None = None) -> list[dict[str, Any]]:
+        """The log's lines of one kind, of all where none is named; each line of the log must be one."""
+        lines = self.log_path.read_bytes().splitlines(keepends=True)
+        told = [json.loads(line) for line in lines if line.endswith(b"\n")]
+        return [entry for entry in told if event in (None, entry["event"])]
 
     def kill(self) -> None:
         """End it as a power cut would."""

@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any, Final
 
+from benchmarks.page_figure import page_figure
 from benchmarks.serving.servers import FLOOR, SERVERS, USUAL, VOXGENDER
-from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-from voxgender.lab.plots import with_own_colours
 
 _COLOURS: Final = {VOXGENDER: "#3b82c4", USUAL: "#d9730d", FLOOR: "#8a8a8a"}
 _STYLES: Final = {VOXGENDER: "o-", USUAL: "s--", FLOOR: "^:"}
-# Stands for the colour of text; matplotlib knows no "currentColor", so it is put in afterwards.
-_INK: Final = "#010203"
-_SETTINGS: Final[Any] = {
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "voxgender",  # the same plot gives the same bytes
-    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _INK),
-    "axes.facecolor": "none",
-    "axes.axisbelow": True,
-    "figure.facecolor": "none",
-    "grid.color": _INK,
-    "grid.alpha": 0.15,
-    "legend.frameon": False,
-    "font.size": 9,
-}
-_NO_METADATA: Final = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
 def plot(results: dict[str, Any]) -> str:
     """Return the plot as an SVG file's text; the same results give the same bytes."""
-    text = io.StringIO()
-    with rc_context(_SETTINGS):
-        figure = Figure(figsize=(8.4, 3.2), layout="constrained")
-        bars, lines = figure.subplots(1, 2)
-        _full(bars, results)
-        _sizes(lines, results)
-        figure.savefig(text, format="svg", metadata=_NO_METADATA)
-    svg = text.getvalue().replace(_INK, "currentColor")
-    return with_own_colours(svg[svg.index("<svg") :])
+    return page_figure(lambda axes: _full(axes, results), lambda axes: _sizes(axes, results))
 
 
 def _full(axes: Axes, results: dict[str, Any]) -> None:

@@ -23,18 +23,18 @@ from typing import Final
 import httpx
 
 from recordings import call
+from reliability import ROOT
 from reliability.damaged_media.damage import DamagedFile, damaged_files, whole_files
 from reliability.finding import Finding, tell
-from serving import ServerProcess
+from serving import GENDER, ServerProcess
 from voxgender.app.extraction_process import ExtractionLimits, ExtractionProcess
 from voxgender.app.settings import Settings
 from voxgender.core.errors import InputError, TaskLimitError, VoxgenderError
 from voxgender.core.media import ALL
 from voxgender.files.audio_stream import AudioLimits
 
-BUILD: Final = Path(__file__).resolve().parents[2] / "build" / "damaged_media"
+BUILD: Final = ROOT / "build" / "damaged_media"
 TIME_S: Final = 120.0
-PATH: Final = "/api/technology/gender-identification"
 SEED: Final = 1
 
 
@@ -153,7 +153,7 @@ async def send_all(files: Iterable[DamagedFile], server: ServerProcess, at_once:
 
 async def state_of(client: httpx.AsyncClient, data: bytes) -> tuple[str, str]:
     """Return the state in which a file's task has ended, and the code of its error where it has one."""
-    started = await client.post(PATH, files={"file": ("call.bin", data)})
+    started = await client.post(GENDER, files={"file": ("call.bin", data)})
     if started.status_code != 202:
         return f"answered {started.status_code}", ""
     while True:

@@ -4,10 +4,3 @@ Each module of a reader holds a :class:`~reliability.fuzz.target.Target`: what i
 any bytes. ``python -m reliability.fuzz`` runs them, each in a process of its own. They begin with the cases of the
 tests, and hold the readers to what the tests promise.
 """
-
-import sys
-from pathlib import Path
-
-TESTS = str(Path(__file__).resolve().parents[2] / "tests")
-if TESTS not in sys.path:
-    sys.path.insert(0, TESTS)

@@ -21,9 +21,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
+from reliability import ROOT
 from reliability.finding import Finding, tell
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 BUILD: Final = ROOT / "build" / "fuzz"
 SHARES: Final = {
     "json_body": 1.0,

@@ -9,12 +9,6 @@ the request had an ``Idempotency-Key``, by sending it again.
 """
 
 import os
-import sys
-from pathlib import Path
 
 # Nothing is forked here but to run another program; gRPC would warn each time.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
-# The servers that the tests start, and their recordings.
-_TESTS = str(Path(__file__).resolve().parents[2] / "tests")
-if _TESTS not in sys.path:
-    sys.path.append(_TESTS)

@@ -13,8 +13,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from reliability import ROOT
 from reliability.finding import tell
-from reliability.soak import ROOT, plot
+from reliability.soak import plot
 from reliability.soak.report import findings, text
 from reliability.soak.trial import Plan, run
 from reliability.soak.verdict import broken

@@ -12,7 +12,7 @@ from benchmarks.serving.client import HOST
 
 from reliability.soak.door import Door
 from reliability.soak.load import WrongAnswerError
-from reliability.soak.rest_visits import MEDIA
+from serving import GENDER
 
 BOUNDARY: Final = "boundary"
 
@@ -62,7 +62,7 @@ def _upload(door: Door, chance: Random) -> bytes:
     file = chance.choice(door.material.good).content
     head = f'--{BOUNDARY}\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\n'.encode()
     body = head + file + f"\r\n--{BOUNDARY}--\r\n".encode()
-    return _post(door, MEDIA, {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}, body)
+    return _post(door, GENDER, {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}, body)
 
 
 def _question(door: Door, chance: Random) -> bytes:

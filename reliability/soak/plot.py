@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from matplotlib import rc_context
+from benchmarks.page_figure import page_figure
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from reliability.soak import ROOT
+from reliability import ROOT
 from reliability.soak.figures import MIB, loaded
 from reliability.soak.trial import Record
-from voxgender.lab.plots import with_own_colours
 
 PATH: Final = ROOT / "docs" / "soak.svg"
 POINTS: Final = 120
@@ -29,36 +26,13 @@ KINDS: Final = (
     ("recording", "#3b82c4", "-"),
     ("1 to 16 voiceprints", "#8a8a8a", ":"),
 )
-# Stands for the colour of text; matplotlib knows no "currentColor", so it is put in afterwards.
-_INK: Final = "#010203"
-_SETTINGS: Final[Any] = {
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "voxgender",  # the same plot gives the same bytes
-    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _INK),
-    "axes.facecolor": "none",
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "figure.facecolor": "none",
-    "grid.color": _INK,
-    "grid.alpha": 0.15,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "font.size": 9,
-}
-_NO_METADATA: Final = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
 def plot(record: Record) -> str:
     """Return the figure as an SVG file's text."""
-    text = io.StringIO()
-    with rc_context(_SETTINGS):
-        figure = Figure(figsize=(8.4, 3.2), layout="constrained")
-        memory, times = figure.subplots(1, 2)
-        _memory(memory, record)
-        _times(times, record)
-        figure.savefig(text, format="svg", metadata=_NO_METADATA)
-    svg = text.getvalue().replace(_INK, "currentColor")
-    return with_own_colours(svg[svg.index("<svg") :])
+    return page_figure(
+        lambda axes: _memory(axes, record), lambda axes: _times(axes, record), axes_grid=True, legend_fontsize=8
+    )
 
 
 def write(record: Record, path: Path = PATH) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from benchmarks.serving.bodies import PATH
 
 from reliability.soak.door import Door
-from reliability.soak.rest_visits import MEDIA
+from serving import GENDER
 
 MAX_BODY_BYTES: Final = 48 * 1024**2
 """What the service is told to take."""
@@ -33,16 +33,16 @@ CASES: Final[tuple[Case, ...]] = (
     ("POST", PATH, 400, INVALID, {"content": gzip.compress(b'{"voiceprints": []}')[:-9], "headers": PACKED}),
     ("GET", f"{PATH}/no-uuid", 400, INVALID, {}),
     ("GET", f"{PATH}/{uuid.UUID(int=1)}", 404, "resource.not-found", {}),
-    ("DELETE", f"{MEDIA}/{uuid.UUID(int=1)}", 404, "resource.not-found", {}),
+    ("DELETE", f"{GENDER}/{uuid.UUID(int=1)}", 404, "resource.not-found", {}),
     ("GET", "/nowhere", 404, "resource.not-found", {}),
     ("PUT", PATH, 405, "method.invalid", {}),
     ("POST", PATH, 413, LARGE, {"content": gzip.compress(b" " * (MAX_BODY_BYTES + 1)), "headers": PACKED}),
-    ("POST", MEDIA, 413, LARGE, {"files": {"file": ("large", bytes(MAX_FILE_BYTES + 1))}}),
+    ("POST", GENDER, 413, LARGE, {"files": {"file": ("large", bytes(MAX_FILE_BYTES + 1))}}),
     ("POST", PATH, 422, WRONG, {"json": {"voiceprints": []}}),
     ("POST", PATH, 422, WRONG, {"json": {"voiceprints": ["no Base64!", "AAAA", 7]}}),
     ("POST", PATH, 422, WRONG, {"content": TOO_MANY, "headers": JSON}),
     ("POST", f"{PATH}?min_probability=2", 422, WRONG, {"json": {"voiceprints": ["AAAA"]}}),
-    ("POST", f"{MEDIA}?channel_mode=neither", 422, WRONG, {"files": {"file": ("a", b"a")}}),
+    ("POST", f"{GENDER}?channel_mode=neither", 422, WRONG, {"files": {"file": ("a", b"a")}}),
 )
 
 

@@ -13,9 +13,8 @@ from benchmarks.serving.bodies import ARROW_TYPE, PATH, Body
 from reliability.soak.door import Door
 from reliability.soak.load import WrongAnswerError
 from reliability.soak.material import ARROW, Recording, VoiceprintList
+from serving import EXTRACTION, GENDER
 
-MEDIA: Final = "/api/technology/gender-identification"
-EXTRACTION: Final = "/api/technology/speaker-identification-voiceprint-extraction"
 FORMS: Final = ("JSON", "gzip", ARROW)
 """In which an answer is asked for."""
 DELETED_SHARE: Final = 0.3
@@ -90,7 +89,7 @@ async def extraction(door: Door, chance: Random) -> None:
 
 async def cancelled(door: Door, chance: Random) -> None:
     """Delete a recording's task at once or while it is being worked on."""
-    location = await _upload(door, MEDIA, chance.choice(door.material.good))
+    location = await _upload(door, GENDER, chance.choice(door.material.good))
     await asyncio.sleep(chance.choice((0.0, 0.05, 0.2)))
     await _delete(door, location)
 
@@ -186,7 +185,7 @@ async def _finished(door: Door, location: str) -> dict[str, Any]:
 
 
 async def _hear(door: Door, one: Recording) -> None:
-    location = await _upload(door, MEDIA, one)
+    location = await _upload(door, GENDER, one)
     told = await _finished(door, location)
     state = "rejected" if one.channels is None else "done"
     if told["task"]["state"] != state:

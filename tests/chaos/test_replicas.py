@@ -13,10 +13,9 @@ from grpc import StatusCode
 
 from recordings import call, recording, voice
 from rpc.stubs import identify_messages, of_voiceprints, refused, stubs_of
-from serving import PATH, ServerProcess, voiceprint_text
+from serving import GENDER, PATH, ServerProcess, voiceprint_text
 from voxgender.core.base64 import decode_base64
 
-GENDER = "/api/technology/gender-identification"
 CAPACITY = 1000
 
 

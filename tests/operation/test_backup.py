@@ -20,9 +20,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from operation.workload import GENDER
 from recordings import recording, voice
-from serving import PATH, ServerProcess, running_server, voiceprint_text
+from serving import GENDER, PATH, ServerProcess, running_server, voiceprint_text
 from voxgender.app.backup import StorePlace, back_up
 from voxgender.app.restore import restore
 from voxgender.app.scratch import scratch

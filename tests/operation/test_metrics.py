@@ -17,10 +17,10 @@ import httpx
 import pytest
 
 from metrics_page import Samples, samples_of, samples_when, total
-from operation.workload import EXTRACTION, FILE_NAME, GENDER, SPEECH_S, Used, ended
+from operation.workload import FILE_NAME, SPEECH_S, Used, ended
 from recordings import call
 from rpc.stubs import Endless, of_voiceprints, stubs_of
-from serving import PATH, ServerProcess, running_server, voiceprint_text
+from serving import EXTRACTION, GENDER, PATH, ServerProcess, running_server, voiceprint_text
 from voxgender.app.metrics import State
 from voxgender.app.metrics_folder import FILE_BYTES
 from voxgender.app.scrape import look

@@ -16,11 +16,10 @@ import httpx
 import pytest
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from operation.workload import GENDER
 from postgres import PostgresServer, postgres_server
 from recordings import call
 from rpc.stubs import stubs_of
-from serving import PATH, START_S, ServerProcess, running_server, voiceprint_text
+from serving import GENDER, PATH, START_S, ServerProcess, running_server, voiceprint_text
 from voxgender.app import readiness
 from voxgender.app.readiness import Readiness
 from voxgender.app.store import QueueState, StoreUsage

@@ -17,10 +17,10 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from operation.workload import EXTRACTION, FILE_NAME, GENDER, ended
+from operation.workload import FILE_NAME, ended
 from recordings import recording, voice
 from rpc.stubs import of_voiceprints, stubs_of
-from serving import PATH, ServerProcess, voiceprint_text
+from serving import EXTRACTION, GENDER, PATH, ServerProcess, voiceprint_text
 from voxgender.app.settings import load_settings
 from voxgender.app.traces import OFF, traces_of
 from voxgender.core.base64 import decode_base64

@@ -11,11 +11,9 @@ import httpx
 
 from recordings import call, recording, voice
 from rpc.stubs import identify_messages, of_voiceprints, stubs_of
-from serving import PATH, ServerProcess, voiceprint_text
+from serving import EXTRACTION, GENDER, PATH, ServerProcess, voiceprint_text
 from voxgender.core.base64 import decode_base64
 
-GENDER = "/api/technology/gender-identification"
-EXTRACTION = "/api/technology/speaker-identification-voiceprint-extraction"
 FILE_NAME = "name-of-a-file-that-nobody-logs.flac"
 CORRELATION = "all-of-one-run"
 SPEECH_S = 3.0

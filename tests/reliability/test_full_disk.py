@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -15,10 +14,9 @@ import httpx
 import pytest
 
 from recordings import recording, voice
-from serving import PATH, ServerProcess, voiceprint_text, wait_for
+from serving import GENDER, PATH, ServerProcess, voiceprint_text, wait_for
 from small_disks import SmallDisk, under_small_disks
 
-GENDER = "/api/technology/gender-identification"
 FULL = {"type": "storage.capacity-exceeded", "message": "Storage capacity exceeded.", "detail": []}
 TRIES = 12
 WAIT_S = 120.0
@@ -55,14 +53,9 @@ class Service:
     def upload(self) -> httpx.Response:
         return self.client.post(GENDER, files={"file": ("a", self.media)})
 
-    def entries(self) -> list[dict[str, object]]:
-        """The lines of its log."""
-        lines = self.server.log_path.read_bytes().splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith(b"\n")]
-
     def answering(self) -> list[object]:
         """The workers that have ever answered."""
-        return [entry["worker"] for entry in self.entries() if entry["event"] == "worker answers"]
+        return [entry["worker"] for entry in self.server.entries("worker answers")]
 
     def readiness(self) -> int:
         return self.client.get("/readyz").status_code
@@ -95,7 +88,7 @@ def test_a_full_disk_of_the_store_refuses_what_is_new_and_keeps_what_is_there(se
     done, waiting = accepted(service.post()), [accepted(service.upload()) for _ in range(3)]
     before = service.client.get(done).json()
     service.disks["store"].fill()
-    lines = len(service.entries())
+    lines = len(service.server.entries())
     for send in (service.post, service.upload):
         for _ in range(TRIES):
             answer = send()
@@ -110,7 +103,9 @@ def test_a_full_disk_of_the_store_refuses_what_is_new_and_keeps_what_is_there(se
     wait_for(lambda: service.readiness() == 503)
     told = service.client.get("/readyz").json()["checks"]["disk"]
     assert told == {"state": "failed", "told": "0 MiB are free where the store is, less than 64 MiB"}
-    others = [entry for entry in service.entries()[lines:] if entry["event"] not in {"request", "request refused"}]
+    others = [
+        entry for entry in service.server.entries()[lines:] if entry["event"] not in {"request", "request refused"}
+    ]
     assert len(others) < LINES
     service.disks["store"].make_room()
     wait_for(lambda: service.readiness() == 200)
@@ -156,5 +151,5 @@ def test_a_full_disk_of_the_metrics_files_stops_no_request_and_no_worker_that_is
         assert "\nvoxgender_requests_total{" in service.client.get("/metrics").text
     location = accepted(service.upload())
     wait_for(lambda: service.is_done(location))
-    assert sum(entry["event"] == "worker ended" for entry in service.entries()) == 1
+    assert sum(entry["event"] == "worker ended" for entry in service.server.entries()) == 1
     service.disks["temp"].make_room()

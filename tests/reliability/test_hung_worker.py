@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -34,28 +33,21 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
     server.kill()
 
 
-def entries(server: ServerProcess, event: str) -> list[dict[str, object]]:
-    """The log's lines of one kind."""
-    lines = server.log_path.read_bytes().splitlines(keepends=True)
-    told = [json.loads(line) for line in lines if line.endswith(b"\n")]
-    return [entry for entry in told if entry["event"] == event]
-
-
 def test_a_hung_worker_is_killed_so_that_its_clients_are_told_and_another_one_answers(server: ServerProcess) -> None:
-    wait_for(lambda: len(entries(server, "worker answers")) == 2)
+    wait_for(lambda: len(server.entries("worker answers")) == 2)
     with httpx.Client(base_url=server.client.base_url, timeout=WAIT_S) as client, ThreadPoolExecutor(1) as thread:
         location = client.post(PATH, json={"voiceprints": [voiceprint_text()]}).headers["location"]
         client.get("/livez", headers={"x-request-id": "who"})
-        wait_for(lambda: any(entry["request_id"] == "who" for entry in entries(server, "request")))
-        (hung,) = (entry["worker"] for entry in entries(server, "request") if entry["request_id"] == "who")
+        wait_for(lambda: any(entry["request_id"] == "who" for entry in server.entries("request")))
+        (hung,) = (entry["worker"] for entry in server.entries("request") if entry["request_id"] == "who")
         os.kill(int(str(hung)), signal.SIGSTOP)
         left_alone = thread.submit(client.get, location)
         with httpx.Client(base_url=server.client.base_url, timeout=WAIT_S) as other:
             assert other.get(location).status_code == 200
             with pytest.raises(httpx.TransportError):
                 left_alone.result()
-            wait_for(lambda: len(entries(server, "worker answers")) == 3)
-            (ended,) = entries(server, "worker ended")
+            wait_for(lambda: len(server.entries("worker answers")) == 3)
+            (ended,) = server.entries("worker ended")
             assert (ended["worker"], ended["level"]) == (hung, "error")
             assert "hung" in str(ended["reason"])
             assert other.get(location).status_code == 200

@@ -13,7 +13,6 @@ from random import Random
 
 import numpy as np
 import pytest
-from reliability.soak import ROOT
 from reliability.soak.figures import first_and_last, growth, latency
 from reliability.soak.load import Load, Times, WrongAnswerError, drive
 from reliability.soak.plot import plot
@@ -22,6 +21,8 @@ from reliability.soak.schedule import Arrival, arrivals
 from reliability.soak.trial import Plan, Record
 from reliability.soak.verdict import MIN_VISITS, broken
 from reliability.soak.watch import Sample
+
+from reliability import ROOT
 
 MIB = 1024**2
 STILL = Sample(0.0, 80 * MIB, 200 * MIB, 300 * MIB, 100 * MIB, 4, 79, 40, 24, 15, MIB, 0, 0, 0)

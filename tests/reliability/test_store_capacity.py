@@ -10,9 +10,8 @@ import httpx
 import numpy as np
 
 from recordings import recording
-from serving import PATH, ServerProcess, running_server, voiceprint_text, wait_for
+from serving import GENDER, PATH, ServerProcess, running_server, voiceprint_text, wait_for
 
-GENDER = "/api/technology/gender-identification"
 WAIT_S = 120.0
 ROW_BYTES, VOICEPRINT_BYTES = 256, 8
 """What a task takes up besides its result, and each voiceprint of its result."""

@@ -15,13 +15,11 @@ import numpy as np
 import pytest
 
 from recordings import recording
-from serving import PATH, ServerProcess, running_server, voiceprint_text
+from serving import EXTRACTION, GENDER, PATH, ServerProcess, running_server, voiceprint_text
 from voxgender.app.submission import NamedRequest
 from voxgender.core.base64 import decode_base64
 from voxgender.core.errors import RequestValidationError
 
-EXTRACTION = "/api/technology/speaker-identification-voiceprint-extraction"
-MEDIA = "/api/technology/gender-identification"
 SILENT = {"voiceprints": [voiceprint_text(1, speech_s=0.0)]}
 ONE, TWO = {"voiceprints": [voiceprint_text(1)]}, {"voiceprints": [voiceprint_text(2)]}
 
@@ -71,14 +69,14 @@ def test_a_repeated_recording_with_a_config_is_known_however_the_network_cuts_it
             time.sleep(0.1)  # or they would come as one
             yield body[cut_bytes:]
 
-        return client.post(MEDIA, content=pieces(), headers={**headers, "content-length": str(len(body))})
+        return client.post(GENDER, content=pieces(), headers={**headers, "content-length": str(len(body))})
 
     first = task_of(answer_to(5, 0))
     try:
         assert [task_of(answer_to(5, cut)) for cut in (1000, 70_000, 300_000, 650_000)] == [first] * 4
         assert answer_to(6, 0).status_code == 422
     finally:
-        client.delete(f"{MEDIA}/{first}")
+        client.delete(f"{GENDER}/{first}")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +114,7 @@ def test_a_recording_that_comes_again_makes_one_task_and_leaves_one_file(client:
     headers = {"idempotency-key": "call 17"}
 
     def send(media: bytes, **more: dict[str, str]) -> httpx.Response:
-        return client.post(MEDIA, files={"file": ("call.wav", media)}, headers=headers, **more)
+        return client.post(GENDER, files={"file": ("call.wav", media)}, headers=headers, **more)
 
     first = task_of(send(upload))
     assert task_of(send(upload)) == first
@@ -177,5 +175,5 @@ def test_two_silent_voiceprints_under_one_key_are_two_requests(client: httpx.Cli
 def test_an_extraction_is_repeated_as_well_but_is_another_thing_than_an_identification(client: httpx.Client) -> None:
     upload = {"file": ("call.wav", recording(np.zeros(1600, np.float32)))}
     headers = {"idempotency-key": "one name"}
-    tasks = [task_of(client.post(path, files=upload, headers=headers)) for path in (EXTRACTION, EXTRACTION, MEDIA)]
+    tasks = [task_of(client.post(path, files=upload, headers=headers)) for path in (EXTRACTION, EXTRACTION, GENDER)]
     assert tasks[0] == tasks[1] != tasks[2]

@@ -12,14 +12,12 @@ import httpx
 import pytest
 
 from recordings import call
-from serving import PATH, ServerProcess, running_server, voiceprint_text
+from serving import EXTRACTION, GENDER, PATH, ServerProcess, running_server, voiceprint_text
 from voxgender.app.key import ApiKey, new_key
 from voxgender.app.licence import Capacity
 from voxgender.app.settings import load_settings
 from voxgender.app.sqlite_store import SqliteStore
 
-MEDIA = "/api/technology/gender-identification"
-EXTRACTION = "/api/technology/speaker-identification-voiceprint-extraction"
 ONE = {"voiceprints": [voiceprint_text(1)]}
 
 
@@ -62,7 +60,7 @@ def refused(answer: httpx.Response, kind: str) -> str:
     return str(detail["message"])
 
 
-@pytest.mark.parametrize("path", [PATH, MEDIA, EXTRACTION])
+@pytest.mark.parametrize("path", [PATH, GENDER, EXTRACTION])
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
 def test_every_operation_of_a_technology_demands_a_key(client: httpx.Client, method: str, path: str) -> None:
     url = path if method == "POST" else f"{path}/123e4567-e89b-12d3-a456-426614174000"
@@ -135,7 +133,7 @@ def test_a_recording_beyond_the_key_s_capacity_fails_and_is_not_charged(tmp_path
     server = ServerProcess(tmp_path, keys="on", extractors=1)
     told = {}
     for text in (SMALL_TEXT, PLAIN_TEXT):
-        started = server.client.post(MEDIA, files={"file": ("call.wav", call())}, headers=bearer(text))
+        started = server.client.post(GENDER, files={"file": ("call.wav", call())}, headers=bearer(text))
         headers = {**bearer(text), "prefer": "wait=60"}
         told[text] = server.client.get(started.headers["location"], headers=headers).json()
     server.stop()

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import voxgender
 from recordings import call, recording, voice
-from serving import PATH, ServerProcess
+from serving import EXTRACTION, GENDER, PATH, ServerProcess
 from voxgender.core.base64 import decode_base64
 from voxgender.core.voiceprint import decode_voiceprint
 from voxgender.files.extraction import Extractor
@@ -25,8 +25,6 @@ from voxgender.files.models import extractor_folder
 from voxgender.files.recording import extract_voiceprint
 from voxgender.rest.media_body import MAX_OTHER_BYTES
 
-GENDER = "/api/technology/gender-identification"
-EXTRACTION = "/api/technology/speaker-identification-voiceprint-extraction"
 MAX_FILE_BYTES = 4_000_000
 
 

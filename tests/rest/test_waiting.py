@@ -10,16 +10,14 @@ from pathlib import Path
 import pytest
 
 from hostile import PATIENCE_S, connected, head
-from serving import ServerProcess
-
-MEDIA = "/api/technology/gender-identification"
+from serving import GENDER, ServerProcess
 
 
 @pytest.mark.parametrize("behind", [b"", head("GET", "/livez")])
 def test_a_poll_whose_client_has_gone_waits_no_longer(tmp_path: Path, behind: bytes) -> None:
     server = ServerProcess(tmp_path, extractors=0, keys="off")
     try:
-        location = server.client.post(MEDIA, files={"file": b"nobody hears it"}).headers["location"]
+        location = server.client.post(GENDER, files={"file": b"nobody hears it"}).headers["location"]
         gone = [connected(server) for _ in range(20)]
         for connection in gone:
             connection.sendall(head("GET", location, prefer="wait=60") + behind)

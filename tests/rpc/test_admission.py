@@ -17,11 +17,10 @@ from phonexia.grpc.technologies.speaker_identification.v1.speaker_identification
 from recordings import recording, voice
 from rpc.stubs import Stubs, extract_messages, identify_messages, of_voiceprints, refused, stubs_of
 from rpc.traces import left_over, licence_used, media
-from serving import PATH, ServerProcess, voiceprint_text, wait_for
+from serving import EXTRACTION, PATH, ServerProcess, voiceprint_text, wait_for
 from voxgender.core.base64 import decode_base64
 
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
-EXTRACTION = "/api/technology/speaker-identification-voiceprint-extraction"
 VOICEPRINT = decode_base64(voiceprint_text())
 TWO_S = recording(voice("male", 2.0))
 THREE_S = recording(voice("male", 3.0))

@@ -25,13 +25,11 @@ from phonexia.grpc.technologies.speaker_identification.v1.speaker_identification
 from recordings import recording, voice
 from rpc.stubs import Stubs, extract_messages, identify_messages, refused, seconds, stubs_of
 from rpc.traces import left_over
-from serving import ServerProcess, voiceprint_text, wait_for
+from serving import EXTRACTION, GENDER, ServerProcess, voiceprint_text, wait_for
 from voxgender.core.base64 import decode_base64
 from voxgender.core.voiceprint import decode_voiceprint
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
-GENDER = "/api/technology/gender-identification"
-EXTRACTION = "/api/technology/speaker-identification-voiceprint-extraction"
 MAN = recording(voice("male", 2.0), form="FLAC")
 SHORT = recording(voice("male", 2.0)[:6000], form="FLAC")
 SILENCE = recording(np.zeros(16_000, np.float32), form="FLAC")

@@ -14,12 +14,10 @@ import ubjson
 
 from recordings import recording, voice
 from rpc.clients import Run, extract, identify
-from serving import PATH, ServerProcess, voiceprint_text
+from serving import EXTRACTION, GENDER, PATH, ServerProcess, voiceprint_text
 from voxgender.core.base64 import decode_base64, encode_base64
 from voxgender.core.voiceprint import decode_voiceprint
 
-GENDER = "/api/technology/gender-identification"
-EXTRACTION = "/api/technology/speaker-identification-voiceprint-extraction"
 GENDERS = ("male", "female")
 RAW = "--use-raw-audio"
 SILENCE = recording(np.zeros(32_000, np.float32))

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from playwright import sync_api as playwright
 
-from operation.workload import GENDER, ended
+from operation.workload import ended
 from recordings import call
-from serving import PATH, ServerProcess, voiceprint_text
+from serving import GENDER, PATH, ServerProcess, voiceprint_text
 
 
 @pytest.fixture

@@ -11,9 +11,8 @@ import pytest
 from playwright import sync_api as playwright
 
 from recordings import call
-from serving import PATH, running_server, voiceprint_text
+from serving import GENDER, PATH, running_server, voiceprint_text
 
-MEDIA = "/api/technology/gender-identification"
 PAGES = ("/", "/docs", "/redoc")
 
 
@@ -33,7 +32,7 @@ def answers(client: httpx.Client) -> Iterator[httpx.Response]:
     yield client.get(place, headers={"accept": "application/vnd.apache.arrow.stream"})
     yield client.get(place, headers={"accept-encoding": "gzip"})
     yield client.get(place, headers={"if-none-match": result.headers["etag"]})
-    waiting = client.post(MEDIA, files={"file": call()})
+    waiting = client.post(GENDER, files={"file": call()})
     yield client.get(waiting.headers["location"])
     yield client.delete(waiting.headers["location"])
     yield client.get(waiting.headers["location"])

@@ -15,11 +15,10 @@ import soundfile
 
 from operation.workload import ended
 from recordings import call, recording, voice
-from serving import PATH, ServerProcess, voiceprint_text
+from serving import GENDER, PATH, ServerProcess, voiceprint_text
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak of memory is asked of Linux")
 
-GENDER = "/api/technology/gender-identification"
 ROOM_BYTES = 100 * 1024**2
 """What a process may take more at its peak than it did for honest requests."""
 

@@ -12,12 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpc.stubs import of_voiceprints, stubs_of
-from serving import PATH, ServerProcess, voiceprint_text
+from serving import GENDER, PATH, ServerProcess, voiceprint_text
 from voxgender.app.ids import CORRELATION_ID, REQUEST_ID, take_ids
 from voxgender.app.logs import configure_logs
 from voxgender.core.base64 import decode_base64
 
-MEDIA = "/api/technology/gender-identification"
 HOSTILE = (
     b'"},{"level":"critical","event":"forged',
     b'\\"\\n{"event":"forged"}',
@@ -71,8 +70,8 @@ def requests(text: bytes) -> Iterator[bytes]:
     yield b"%s / HTTP/1.1\r\n%s" % (text, end)
     part = b'--x\r\ncontent-disposition: form-data; name="file"; filename="%s"\r\n\r\nRIFF\r\n--x--\r\n' % text
     head = b"content-type: multipart/form-data; boundary=x\r\ncontent-length: %d\r\n" % len(part)
-    yield b"POST %s?male_prior=%s HTTP/1.1\r\n%s%s%s" % (MEDIA.encode(), quoted, head, end, part)
-    yield b"POST %s HTTP/1.1\r\n%s%s%s" % (MEDIA.encode(), head, end, part)
+    yield b"POST %s?male_prior=%s HTTP/1.1\r\n%s%s%s" % (GENDER.encode(), quoted, head, end, part)
+    yield b"POST %s HTTP/1.1\r\n%s%s%s" % (GENDER.encode(), head, end, part)
     body = json.dumps({"voiceprints": [text.decode("latin-1")]}).encode()
     head = b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
     yield b"POST %s HTTP/1.1\r\n%s%s%s" % (PATH.encode(), head, end, body)

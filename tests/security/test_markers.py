@@ -26,11 +26,11 @@ import pyarrow as pa
 import pytest
 
 from operation.test_traces import Receiver
-from operation.workload import EXTRACTION, GENDER, ended
+from operation.workload import ended
 from recordings import recording, voice
 from rest.test_keys import add_keys, bearer
 from rpc.stubs import identify_messages, of_voiceprints, stubs_of
-from serving import PATH, START_S, ServerProcess, wait_for
+from serving import EXTRACTION, GENDER, PATH, START_S, ServerProcess, wait_for
 from voxgender.app.key import new_key
 from voxgender.core.layout import Layout
 from voxgender.core.voiceprint import Voiceprint, encode_voiceprint

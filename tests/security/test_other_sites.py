@@ -13,10 +13,9 @@ import pytest
 from playwright import sync_api as playwright
 
 from rest.test_keys import add_keys, bearer
-from serving import PATH, running_server, voiceprint_text
+from serving import GENDER, PATH, running_server, voiceprint_text
 from voxgender.app.key import new_key
 
-MEDIA = "/api/technology/gender-identification"
 ONE = {"voiceprints": [voiceprint_text(1)]}
 NO_TASK = f"{PATH}/00000000-0000-4000-a000-000000000000"
 
@@ -58,7 +57,7 @@ def test_a_request_that_a_page_of_another_site_sends_is_refused(
     for body in ({"json": ONE}, {"content": b"{}", "headers": {"content-type": "text/plain"}}):
         told = {**headers, **body.pop("headers", {})}
         assert kind_of(client.post(PATH, headers=told, **body)) == ("request.cross-site", named)
-    assert kind_of(client.post(MEDIA, headers=headers, files={"file": b"RIFF"})) == ("request.cross-site", named)
+    assert kind_of(client.post(GENDER, headers=headers, files={"file": b"RIFF"})) == ("request.cross-site", named)
     assert kind_of(client.delete(NO_TASK, headers=headers)) == ("request.cross-site", named)
 
 
@@ -140,7 +139,7 @@ def test_a_client_of_the_first_http_that_names_no_host_is_answered(client: httpx
 
 def test_no_answer_allows_another_origin_anything(client: httpx.Client) -> None:
     asked = {"origin": "https://other.example", "access-control-request-method": "POST"}
-    for path in (PATH, MEDIA, NO_TASK, "/", "/api/system/info", "/docs"):
+    for path in (PATH, GENDER, NO_TASK, "/", "/api/system/info", "/docs"):
         preflight = client.options(path, headers=asked)
         assert preflight.status_code == 405
         answers = (preflight, client.get(path, headers=asked), client.post(path, headers=asked))

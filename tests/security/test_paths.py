@@ -11,9 +11,8 @@ import httpx
 import pytest
 
 from recordings import call
-from serving import PATH, running_server
+from serving import GENDER, PATH, running_server
 
-MEDIA = "/api/technology/gender-identification"
 MARK = "marked-file-of-the-operator"
 
 
@@ -47,7 +46,7 @@ def climbs(target: str) -> Iterator[str]:
 
 
 def test_no_path_leads_out_of_what_is_handed_out(client: httpx.Client, folder: Path) -> None:
-    for root in ("/", "/page/", "/page/vendor/", "/static-offline-docs/", f"{PATH}/", f"{MEDIA}/"):
+    for root in ("/", "/page/", "/page/vendor/", "/static-offline-docs/", f"{PATH}/", f"{GENDER}/"):
         for target in (f"{folder}/secret.txt", "/etc/passwd"):
             for path in climbs(target):
                 answer = answer_to(client, root + path)
@@ -57,7 +56,7 @@ def test_no_path_leads_out_of_what_is_handed_out(client: httpx.Client, folder: P
 
 
 @pytest.mark.parametrize(
-    "path", ["/metrics", "/livez", "/docs", "/page/app.js", "/", PATH, f"{MEDIA}/{uuid.UUID(int=7)}"]
+    "path", ["/metrics", "/livez", "/docs", "/page/app.js", "/", PATH, f"{GENDER}/{uuid.UUID(int=7)}"]
 )
 def test_a_line_feed_behind_a_path_makes_it_another_one(client: httpx.Client, path: str) -> None:
     """A proxy that keeps a path from others compares all of it."""
@@ -75,7 +74,7 @@ def test_a_file_is_kept_under_its_task_s_id_whatever_it_is_called(
     head = f'--x\r\ncontent-disposition: form-data; name="file"; filename="{quoted}"\r\n\r\n'.encode()
     headers = {"content-type": "multipart/form-data; boundary=x"}
     before = {path for path in folder.rglob("*") if path.is_file()}
-    started = client.post(MEDIA, content=head + call() + b"\r\n--x--\r\n", headers=headers)
+    started = client.post(GENDER, content=head + call() + b"\r\n--x--\r\n", headers=headers)
     if "\0" in name:
         assert started.status_code in (202, 400)
     else:
@@ -96,6 +95,6 @@ def test_a_file_is_kept_under_its_task_s_id_whatever_it_is_called(
 @pytest.mark.parametrize("task_id", ["..", "../../secret.txt", f"{uuid.UUID(int=0)}/../x", "{}", "0" * 32, "urn:uuid:"])
 def test_a_task_id_that_is_no_uuid_reaches_no_store(client: httpx.Client, task_id: str) -> None:
     quoted = "".join(f"%{byte:02x}" for byte in task_id.encode())
-    for path in (PATH, MEDIA):
+    for path in (PATH, GENDER):
         answer = answer_to(client, f"{path}/{quoted}")
         assert answer.startswith(("HTTP/1.1 400 ", "HTTP/1.1 404 ")), answer[:200]

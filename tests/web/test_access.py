@@ -9,8 +9,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, expect
 
 from recordings import call
+from serving import GENDER
 from web.conftest import Open, Watch
-from web.visit import MEDIA, choose, expect_ends, row
+from web.visit import choose, expect_ends, row
 
 
 def test_by_keyboard_alone_samples_are_heard_and_a_row_is_removed(open_page: Open) -> None:
@@ -97,7 +98,7 @@ def test_what_belongs_together_stands_side_by_side(open_page: Open, watch: Watch
 
     choose(page, call__flac=call())
     expect_ends(page, done=1)
-    page.route(f"**{MEDIA}?**", lambda route: route.fulfill(status=400, json={"message": "It was refused."}))
+    page.route(f"**{GENDER}?**", lambda route: route.fulfill(status=400, json={"message": "It was refused."}))
     choose(page, again__flac=call())
     expect_ends(page, done=1, errors=1)
     decision, refused = page.locator("#decision"), row(page, "again.flac")

@@ -8,9 +8,9 @@ import re
 from playwright.sync_api import Route, expect
 
 from recordings import recording, voice
-from serving import PATH, voiceprint_text
+from serving import GENDER, PATH, voiceprint_text
 from web.conftest import MAX_FILE_BYTES, Open, Watch
-from web.visit import MEDIA, choose, expect_ends, row
+from web.visit import choose, expect_ends, row
 
 
 def test_what_is_wrong_is_told_beside_the_row_and_the_others_have_their_results(open_page: Open, watch: Watch) -> None:
@@ -78,7 +78,7 @@ def test_a_refusal_that_does_not_pass_is_told_in_words_and_can_be_tried_again(op
         status, detail, _ = refusals[0]
         route.fulfill(status=status, json={"type": "t", "message": "Told without details.", "detail": detail})
 
-    page.route(f"**{MEDIA}?**", answer)
+    page.route(f"**{GENDER}?**", answer)
     choose(page, man__wav=recording(voice("male")))
     problem = row(page, "man.wav").locator(".problem")
     while refusals:
@@ -89,7 +89,7 @@ def test_a_refusal_that_does_not_pass_is_told_in_words_and_can_be_tried_again(op
         row(page, "man.wav").get_by_role("button", name="Try again").click()
     expect_ends(page, done=1)
     refusals.append((413, [large], ""))
-    page.route(f"**{MEDIA}?**", answer)
+    page.route(f"**{GENDER}?**", answer)
     choose(page, woman__wav=recording(voice("female")))
     expect(row(page, "woman.wav").locator(".problem")).to_have_text("Too large: the server takes 10 bytes at most.")
     expect(row(page, "woman.wav").get_by_role("button", name="Try again")).to_have_count(0)

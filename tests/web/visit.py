@@ -15,7 +15,7 @@ import httpx
 import openpyxl
 from playwright.sync_api import Locator, Page, expect
 
-MEDIA = "/api/technology/gender-identification"
+from serving import GENDER
 
 
 def row(page: Page, name: str) -> Locator:
@@ -52,7 +52,7 @@ def expect_ends(page: Page, *, done: int = 0, errors: int = 0) -> None:
 
 def told(client: httpx.Client, data: bytes, **query: object) -> list[dict[str, Any]]:
     """What the API itself says of a recording."""
-    location = client.post(MEDIA, files={"file": data}, params=query).headers["location"]
+    location = client.post(GENDER, files={"file": data}, params=query).headers["location"]
     answer = client.get(location, headers={"prefer": "wait=60"}).json()
     return list(answer["result"]["channels"])
 

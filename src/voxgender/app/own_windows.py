@@ -8,14 +8,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from limits.storage.base import MovingWindowSupport, Storage
+from voxgender.app.moving_windows import MovingWindows
 
 FORGET_WINDOWS: Final = 2
 """Most windows that one new request looks at to forget what is over: more than come in, so that few are kept."""
 
 
-class OwnWindows(Storage, MovingWindowSupport):
-    """A storage of the library ``limits``, for moving windows alone and for one thread at a time.
+class OwnWindows(MovingWindows):
+    """Moving windows for one thread at a time.
 
     The library's own counts by the machine's clock: where that is set back by an hour, who has used up a limit would
     be refused for an hour.
@@ -23,8 +23,6 @@ class OwnWindows(Storage, MovingWindowSupport):
     Args:
         now_s: Tells the time; tests hand in their own.
     """
-
-    STORAGE_SCHEME = None
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -82,18 +80,6 @@ class OwnWindows(Storage, MovingWindowSupport):
     def check(self) -> bool:
         """Memory can be used."""
         return True
-
-    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Fixed windows are not kept."""
-        raise NotImplementedError
-
-    def get(self, key: str) -> int:
-        """Fixed windows are not kept."""
-        raise NotImplementedError
-
-    def get_expiry(self, key: str) -> float:
-        """Fixed windows are not kept."""
-        raise NotImplementedError
 
     def _inside(self, key: str, expiry: int, now_s: float) -> deque[float]:
         """Return the times of a window's requests, without those that have left it."""

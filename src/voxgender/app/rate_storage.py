@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from limits.storage.base import MovingWindowSupport, Storage
-
 from voxgender.app.disk import make_private
+from voxgender.app.moving_windows import MovingWindows
 from voxgender.app.postgres_url import is_postgres, without_postgres
 from voxgender.app.settings import Settings
 
@@ -56,15 +55,13 @@ class Closable(Protocol):
         """Let go of it."""
 
 
-class RateWindows(Storage, MovingWindowSupport, Generic[_Connection]):
-    """A storage of the library ``limits``, for moving windows alone; its errors are ``limits.errors.StorageError``.
+class RateWindows(MovingWindows, Generic[_Connection]):
+    """Moving windows that processes share; their errors are ``limits.errors.StorageError``.
 
     A request that was let in is a row: whose window (a digest of the key, so that no address is kept), when, and its
     number in the window. The numbers of a window have no gaps, so that its oldest and its newest row tell how many
     there are, however many that is.
     """
-
-    STORAGE_SCHEME = None
 
     def __init__(self) -> None:
         super().__init__(wrap_exceptions=True)
@@ -96,18 +93,6 @@ class RateWindows(Storage, MovingWindowSupport, Generic[_Connection]):
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Fixed windows are not kept."""
-        raise NotImplementedError
-
-    def get(self, key: str) -> int:
-        """Fixed windows are not kept."""
-        raise NotImplementedError
-
-    def get_expiry(self, key: str) -> float:
-        """Fixed windows are not kept."""
-        raise NotImplementedError
 
 
 def shared_windows(settings: Settings) -> RateWindows[Any] | None:
